@@ -1,0 +1,107 @@
+"""Documents to chunks: by heading first, then by paragraph and sentence within the embedder's limit; spans are exact."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from coach.domain import Passage
+
+if TYPE_CHECKING:
+    from coach.domain import Embedder
+    from coach.ingest.read import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The text under one heading: document.text[start:end], heading line excluded."""
+
+    heading: str
+    start: int
+    end: int
+
+
+def split_sections(text: str) -> list[Section]:
+    """Sections by ATX heading outside code fences; deeper headings carry their parents: `Parent > Child`."""
+    sections: list[Section] = []
+    stack: list[tuple[int, str]] = []
+    heading, start, offset, fenced = "", 0, 0, False
+    for line in text.splitlines(keepends=True):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        match = None if fenced else re.match(r"(#{1,6})\s+(.+?)\s*#*\s*$", line)
+        if match:
+            sections.append(Section(heading, start, offset))
+            level = len(match[1])
+            stack = [item for item in stack if item[0] < level] + [(level, match[2])]
+            heading, start = " > ".join(name for _, name in stack), offset + len(line)
+        offset += len(line)
+    sections.append(Section(heading, start, offset))
+    return [section for section in sections if text[section.start:section.end].strip()]
+
+
+def chunk_document(document: Document, embedder: Embedder, *, chunk_tokens: int) -> Iterator[Passage]:
+    """Passages of a document, each at most `chunk_tokens` embedder tokens with its title and heading.
+
+    Ids are `document#heading-slug`, with `.2`, `.3` … for later chunks of a section, so that an edit elsewhere in the
+    document leaves them alone.
+    """
+    limit = min(chunk_tokens, embedder.max_tokens)
+    taken: dict[str, int] = {}
+    for section in split_sections(document.text):
+        prefix = embedding_prefix(document.title, section.heading)
+        capacity = max(32, limit - embedder.count_tokens(prefix))
+        slug = _slug(section.heading) or "lead"
+        for start, end in split_spans(document.text, section.start, section.end, capacity, embedder.count_tokens):
+            taken[slug] = taken.get(slug, 0) + 1
+            number = taken[slug]
+            yield Passage(
+                id=f"{document.id}#{slug}" + (f".{number}" if number > 1 else ""), title=document.title,
+                text=document.text[start:end], source=document.source, as_of=document.as_of, heading=section.heading,
+                start=start, end=end, audience=document.audience, topics=document.topics,
+                references=document.references,
+            )
+
+
+def embedding_prefix(title: str, heading: str) -> str:
+    """What stands before a chunk's text when it is embedded."""
+    return "\n".join(part for part in (title, heading) if part) + "\n" if title or heading else ""
+
+
+def embedding_text(passage: Passage) -> str:
+    """The text of a passage as it is embedded and indexed for BM25."""
+    return embedding_prefix(passage.title, passage.heading) + passage.text
+
+
+def split_spans(
+    text: str, start: int, end: int, capacity: int, count_tokens: Callable[[str], int]
+) -> Iterator[tuple[int, int]]:
+    """Character spans of at most `capacity` tokens that cover text[start:end] without its outer white space.
+
+    The splitter prefers Markdown blocks, then sentences, then words (semantic-text-splitter).
+    """
+    body = text[start:end]
+    if count_tokens(body) <= capacity:
+        pieces = [(0, body)]
+    else:
+        pieces = _splitter(capacity, count_tokens).chunk_indices(body)
+    for offset, piece in pieces:
+        left = start + offset + len(piece) - len(piece.lstrip())
+        right = start + offset + len(piece.rstrip())
+        if right > left:
+            yield left, right
+
+
+@lru_cache(maxsize=64)
+def _splitter(capacity: int, count_tokens: Callable[[str], int]):  # type: ignore[no-untyped-def]  # no stubs for the splitter
+    from semantic_text_splitter import MarkdownSplitter
+
+    return MarkdownSplitter.from_callback(count_tokens, capacity)
+
+
+def _slug(heading: str) -> str:
+    last = heading.rsplit(" > ", 1)[-1]
+    return re.sub(r"[^\w]+", "-", last.lower()).strip("-")[:80]

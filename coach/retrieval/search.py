@@ -1,0 +1,205 @@
+"""Questions to evidence: dense and lexical search, reciprocal rank fusion, near-duplicate removal, evidence score."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from coach.domain import Message, Passage
+
+if TYPE_CHECKING:
+    from coach.domain import Embedder, Vectors
+    from coach.retrieval.snapshot import Snapshot
+
+RRF_CONSTANT = 60  # Cormack, Clarke, Buettcher (SIGIR 2009)
+CANDIDATES = 100
+NEAR_DUPLICATE_COSINE = 0.97
+Arm = Literal["dense", "bm25", "hybrid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which passages may be found; an empty field allows all."""
+
+    kinds: tuple[str, ...] = ()
+    audience: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+
+    def allows(self, passage: Passage) -> bool:
+        """Whether the passage has one of the values asked for in every field."""
+        return (
+            (not self.kinds or passage.kind in self.kinds)
+            and (not self.audience or not passage.audience or bool(set(self.audience) & set(passage.audience)))
+            and (not self.topics or bool(set(self.topics) & set(passage.topics)))
+            and (not self.documents or passage.document in self.documents)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a question found. `coverage` is how well the passages answer it, 0 to 1 (see `score_evidence`)."""
+
+    passages: tuple[Passage, ...]
+    cosine: float
+    word_coverage: float
+    missing_names: tuple[str, ...]
+    query_vector: Vectors
+    version: str
+
+
+def search(
+    snapshot: Snapshot,
+    embedder: Embedder,
+    question: str,
+    *,
+    count: int,
+    history: Sequence[Message] = (),
+    only: Filter | None = None,
+    arm: Arm = "hybrid",
+) -> Evidence:
+    """Find the passages for a question, best first, at most `count`; a follow-up is searched with its context."""
+    query = contextual_query(question, history)
+    vector = embedder.embed_queries([query])[0]
+    ranked = rank(snapshot, query, vector, count=max(CANDIDATES, count), only=only, arm=arm)
+    chosen = remove_near_duplicates(snapshot, ranked, count)
+    passages = tuple(dataclasses.replace(snapshot.passages[row], score=score) for row, score in chosen)
+    cosine = max((float(snapshot.vectors[row] @ vector) for row, _ in chosen), default=0.0)
+    coverage, missing = word_coverage(snapshot, query if history else question, passages)
+    return Evidence(passages, cosine, coverage, missing, vector, snapshot.version)
+
+
+def rank(
+    snapshot: Snapshot,
+    query: str,
+    vector: Vectors,
+    *,
+    count: int = CANDIDATES,
+    only: Filter | None = None,
+    arm: Arm = "hybrid",
+) -> list[tuple[int, float]]:
+    """(row, score) of one arm, best first; hybrid scores are sums of 1 / (60 + rank)."""
+    allowed = None
+    where = None
+    if only is not None:
+        allowed = np.array([only.allows(passage) for passage in snapshot.passages])
+        where = _where(only)
+    dense = [] if arm == "bm25" else snapshot.search_dense(vector, count, where)
+    if allowed is not None:
+        dense = [(row, score) for row, score in dense if allowed[row]]
+    lexical = [] if arm == "dense" else snapshot.search_lexical(query, count, allowed)
+    if arm == "dense":
+        return dense
+    if arm == "bm25":
+        return lexical
+    return fuse([dense, lexical])[:count]
+
+
+def fuse(rankings: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int, float]]:
+    """Reciprocal rank fusion; ties keep the order of the first ranking."""
+    scores: dict[int, float] = {}
+    for ranking in rankings:
+        for position, (row, _) in enumerate(ranking):
+            scores[row] = scores.get(row, 0.0) + 1.0 / (RRF_CONSTANT + position + 1)
+    return sorted(scores.items(), key=lambda item: -item[1])
+
+
+def remove_near_duplicates(
+    snapshot: Snapshot, ranked: Sequence[tuple[int, float]], count: int
+) -> list[tuple[int, float]]:
+    """The best `count`, leaving out passages whose vector nearly equals a better one's."""
+    chosen: list[tuple[int, float]] = []
+    for row, score in ranked:
+        if len(chosen) == count:
+            break
+        if chosen:
+            others = np.asarray(snapshot.vectors[[other for other, _ in chosen]])
+            if float(np.max(others @ snapshot.vectors[row])) > NEAR_DUPLICATE_COSINE:
+                continue
+        chosen.append((row, score))
+    return chosen
+
+
+# -- follow-up questions ---------------------------------------------------------------------------------------------
+
+_REACHES_BACK = re.compile(
+    r"\b(it|its|that|this|these|those|they|them|their|he|she|one|ones|there|same|instead|else|more|why|and|also|former|"
+    r"latter|second|first|other|both|which)\b", re.I)
+
+
+def contextual_query(question: str, history: Sequence[Message]) -> str:
+    """The question, preceded by the last question of the person when it cannot be understood alone.
+
+    A question reaches back when it is short or begins by referring to something said before.
+    """
+    earlier = [message.content for message in history if message.role == "user"]
+    if not earlier:
+        return question
+    words = re.findall(r"\w+", question)
+    start = " ".join(words[:5])
+    content = [word for word in words if len(word) > 3]
+    if len(content) <= 2 or (len(words) <= 12 and _REACHES_BACK.search(start)):
+        previous = contextual_query(earlier[-1], [Message("user", text) for text in earlier[:-1]][-1:])
+        return f"{previous[-400:]} {question}"
+    return question
+
+
+# -- is there evidence? ----------------------------------------------------------------------------------------------
+
+
+def word_coverage(snapshot: Snapshot, question: str, passages: Sequence[Passage]) -> tuple[float, tuple[str, ...]]:
+    """(IDF-weighted share of the question's words found in the passages, names in the question found in none)."""
+    found = {stem for p in passages for stem in snapshot.stems(f"{p.title} {p.heading} {p.text} {' '.join(p.topics)}")}
+    wanted = {stem: snapshot.idf(stem) for stem in snapshot.stems(question)}
+    total = sum(wanted.values())
+    covered = sum(weight for stem, weight in wanted.items() if stem in found)
+    everywhere = " ".join(f"{p.title} {p.heading} {p.text}" for p in passages).lower()
+    missing = tuple(name for name in proper_names(question) if name.lower() not in everywhere
+                    and not set(snapshot.stems(name)) <= found)
+    return (covered / total if total else 0.0), missing
+
+
+def proper_names(question: str) -> list[str]:
+    """Words that look like names: capitalised within a sentence, or mixing letters with digits."""
+    names = []
+    for sentence in re.split(r"[.!?]\s+", question):
+        words = re.findall(r"[\w'+#.-]*\w[+#]*", sentence)
+        for position, word in enumerate(words):
+            letters = re.sub(r"[^A-Za-z]", "", word)
+            capitalised = position > 0 and word[:1].isupper() and word not in {"I", "I'm", "I've", "I'd", "I'll"}
+            mixed = bool(letters) and any(c.isdigit() for c in word) and not re.fullmatch(r"\d+\w{1,2}", word)
+            if (capitalised or mixed) and len(word) > 1:
+                names.append(word.removesuffix("'s"))
+    return names
+
+
+def score_evidence(evidence: Evidence) -> float:
+    """The probability that the passages can answer the question, from cosine, word coverage and missing names.
+
+    A logistic model; weights fitted by `python -m evals.calibrate evidence` on evals/cases/refusal.jsonl.
+    """
+    z = (EVIDENCE_WEIGHTS["bias"] + EVIDENCE_WEIGHTS["cosine"] * evidence.cosine
+         + EVIDENCE_WEIGHTS["coverage"] * evidence.word_coverage
+         + EVIDENCE_WEIGHTS["missing"] * min(len(evidence.missing_names), 2))
+    return 1.0 / (1.0 + math.exp(-z))
+
+
+EVIDENCE_WEIGHTS = {"bias": -7.0, "cosine": 9.0, "coverage": 5.0, "missing": -2.0}
+IN_FIELD_COSINE = 0.32
+
+
+def _where(only: Filter) -> dict[str, object] | None:
+    clauses: list[dict[str, object]] = []
+    if only.kinds:
+        clauses.append({"kind": {"$in": list(only.kinds)}})
+    if only.documents:
+        clauses.append({"document": {"$in": list(only.documents)}})
+    if len(clauses) > 1:
+        return {"$and": clauses}
+    return clauses[0] if clauses else None
