@@ -82,7 +82,9 @@ class SentenceTransformerEmbedder:
         if self._loaded is None:
             import torch
             from sentence_transformers import SentenceTransformer
+            from transformers.utils import logging as transformers_logging
 
+            transformers_logging.disable_progress_bar()
             self._loaded = SentenceTransformer(
                 str(self.folder),
                 device=self.device,

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 RRF_CONSTANT = 60  # Cormack, Clarke, Buettcher (SIGIR 2009)
 CANDIDATES = 100
 NEAR_DUPLICATE_COSINE = 0.97
+# Rows of roles and skills repeat one form of words hundreds of times: a guide on the subject reads better.
+ROWS = ("catalogue/roles/", "catalogue/skills/")
+ROW_WEIGHT = 0.8
 Arm = Literal["dense", "bm25", "hybrid"]
 
 
@@ -63,11 +66,21 @@ def search(
     history: Sequence[Message] = (),
     only: Filter | None = None,
     arm: Arm = "hybrid",
+    synonyms: Sequence[str] = (),
+    first: Sequence[str] = (),
 ) -> Evidence:
-    """Find the passages for a question, best first, at most `count`; a follow-up is searched with its context."""
+    """Find the passages for a question, best first, at most `count`; a follow-up is searched with its context.
+
+    `synonyms` are other names of what the question names ("ML engineer": "machine learning engineer") and are searched
+    with it; `first` are ids of passages that must come first, such as the catalogue rows of the models it names.
+    """
     query = contextual_query(question, history)
-    vector = embedder.embed_queries([query])[0]
-    ranked = rank(snapshot, query, vector, count=max(CANDIDATES, count), only=only, arm=arm)
+    vector = embedder.embed_queries([" ".join((query, *synonyms))])[0]
+    ranked = rank(snapshot, " ".join((query, *synonyms)), vector, count=max(CANDIDATES, count), only=only, arm=arm)
+    ranked = [(row, score * (ROW_WEIGHT if snapshot.passages[row].id.startswith(ROWS) else 1.0)) for row, score in ranked]
+    ranked.sort(key=lambda item: -item[1])
+    named = [(snapshot.position[id_], 1.0) for id_ in first if id_ in snapshot.position]
+    ranked = named + [item for item in ranked if item[0] not in {row for row, _ in named}]
     chosen = remove_near_duplicates(snapshot, ranked, count)
     passages = tuple(dataclasses.replace(snapshot.passages[row], score=score) for row, score in chosen)
     cosine = max((float(snapshot.vectors[row] @ vector) for row, _ in chosen), default=0.0)
@@ -190,7 +203,7 @@ def score_evidence(evidence: Evidence) -> float:
     return 1.0 / (1.0 + math.exp(-z))
 
 
-EVIDENCE_WEIGHTS = {"bias": -7.0, "cosine": 9.0, "coverage": 5.0, "missing": -2.0}
+EVIDENCE_WEIGHTS = {"bias": -7.0, "cosine": 9.0, "coverage": 5.0, "missing": -3.5}
 IN_FIELD_COSINE = 0.32
 
 

@@ -1,0 +1,1 @@
+"""The parts of the Discord bot; bots/discord_bot.py puts them together."""

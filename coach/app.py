@@ -1,0 +1,133 @@
+"""The one place where names in the settings become objects: open_coach(settings)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coach.admission import Admission
+from coach.catalogue.tables import Catalogue, Grade
+from coach.domain import Embedder, Engine
+from coach.engines.select import find_card, open_engine
+from coach.engines.weights import ensure_embedded
+from coach.errors import ConfigError
+from coach.ingest.build import BuildReport, Progress, build_index
+from coach.pipeline import Coach, Parts
+from coach.retrieval.embedder import HashingEmbedder, SentenceTransformerEmbedder
+from coach.retrieval.snapshot import SnapshotReader, current_version
+from coach.settings import Settings, load_settings
+from coach.verify import Verifier
+
+if TYPE_CHECKING:
+    from coach.pipeline import SkillRunner
+    from coach.skills.base import SkillSpec
+
+Report = Callable[[str, int, int], None]
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """Progress nobody watches."""
+
+
+def open_coach(settings: Settings | None = None, *, progress: Report = _silent) -> Coach:
+    """A coach that is ready to answer; makes the index when there is none yet.
+
+    The embedded models are fetched on first use and `progress(step, done, total)` tells about it. Raises ConfigError,
+    KnowledgeError or EngineError saying what to do.
+    """
+    settings = settings or load_settings()
+    prepare_process(settings)
+    catalogue = open_catalogue(settings)
+    embedder = open_embedder(settings, progress=progress)
+    if current_version(index_dir(settings)) is None:
+        build(settings, embedder=embedder, catalogue=catalogue, progress=progress)
+    names = [name for model in catalogue.models.values() for name in (model.name, *model.aliases)]
+    parts = Parts(
+        settings=settings,
+        catalogue=catalogue,
+        reader=SnapshotReader(index_dir(settings), embedder.fingerprint, chroma_url=settings.chroma_url),
+        embedder=embedder,
+        verifier=Verifier(embedder, threshold=settings.support_threshold, names=names),
+        open_engine=lambda: open_engine(settings, catalogue, progress),
+        grade=lambda: model_grade(settings, catalogue),
+        admission=Admission(queue_size=settings.queue_size, per_minute=settings.requests_per_minute),
+        skills=_register(),
+        runner=_runner(settings, catalogue, embedder),
+    )
+    return Coach(parts)
+
+
+def build(
+    settings: Settings, *, embedder: Embedder | None = None, catalogue: Catalogue | None = None, force: bool = False,
+    progress: Progress = _silent, wait_seconds: float = 0.0,
+) -> BuildReport:
+    """Make the index current: `coach index build`."""
+    return build_index(
+        index_dir(settings), embedder or open_embedder(settings, progress=progress),
+        guides=_places(settings), catalogue=catalogue or open_catalogue(settings), chunk_tokens=settings.chunk_tokens,
+        chroma_url=settings.chroma_url, force=force, progress=progress, wait_seconds=wait_seconds,
+    )
+
+
+def open_catalogue(settings: Settings) -> Catalogue:
+    """The tables of knowledge/catalogue."""
+    return Catalogue(settings.knowledge_dir / "catalogue")
+
+
+def open_embedder(settings: Settings, *, progress: Report = _silent) -> Embedder:
+    """The embedder that the settings name; the embedded one is fetched when it is not there."""
+    if settings.embedder == "hashing":
+        return HashingEmbedder()
+    if settings.embedder == "all-minilm-l6-v2":
+        folder = ensure_embedded(settings.embedder, settings.data_dir, offline=settings.offline, progress=progress)
+        return SentenceTransformerEmbedder(folder, dtype=settings.embedder_dtype)
+    folder = Path(settings.embedder).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"embedder {settings.embedder!r} is neither all-minilm-l6-v2, hashing, nor a folder.")
+    return SentenceTransformerEmbedder(folder, dtype=settings.embedder_dtype)
+
+
+def index_dir(settings: Settings) -> Path:
+    """Where the versions of the index live."""
+    return settings.data_dir / "index"
+
+
+def model_grade(settings: Settings, catalogue: Catalogue) -> Grade:
+    """The grade of the model in force, found without loading it."""
+    if settings.engine == "scripted":
+        return Grade("write", "the scripted engine repeats the evidence")
+    card = find_card(settings, catalogue)
+    if card is not None:
+        return card.grade
+    if settings.remote_url:
+        return Grade("write", "a model on a server, not graded by us")
+    return Grade("write", "a model of your own, not graded by us")
+
+
+def prepare_process(settings: Settings) -> None:
+    """Settings that libraries read from the environment of the process."""
+    if settings.offline:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    if settings.threads:
+        import torch
+
+        torch.set_num_threads(settings.threads)
+
+
+def _places(settings: Settings) -> Sequence[Path]:
+    guides = settings.knowledge_dir / "guides"
+    return (guides if guides.is_dir() else settings.knowledge_dir, *settings.extra_knowledge)
+
+
+def _register() -> tuple[SkillSpec, ...]:
+    from coach.skills import register
+
+    return register()
+
+
+def _runner(settings: Settings, catalogue: Catalogue, embedder: Embedder) -> SkillRunner | None:
+    return None

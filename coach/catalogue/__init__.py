@@ -1,0 +1,1 @@
+"""Facts that are computed with, not remembered: tables of roles, skills, models, questions and resources."""

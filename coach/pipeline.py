@@ -1,0 +1,380 @@
+"""One question to one checked answer: retrieve, compose, generate, verify, answer. Every front end comes through here."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from coach import compose, quote
+from coach.catalogue.tables import named_in
+from coach.domain import (
+    Answer,
+    AnswerMode,
+    Citation,
+    Confidence,
+    Delta,
+    Embedder,
+    Engine,
+    Event,
+    Finished,
+    GenerationOptions,
+    Message,
+    Outcome,
+    Passage,
+    Request,
+    Retrieved,
+    Sentence,
+    SentenceReady,
+    Timings,
+    Usage,
+)
+from coach.errors import EngineError, RequestError
+from coach.retrieval.search import IN_FIELD_COSINE, Evidence, score_evidence, search
+from coach.skills.courtesy import courtesy
+from coach.verify import Verifier, split_sentences
+
+if TYPE_CHECKING:
+    from coach.admission import Admission
+    from coach.catalogue.tables import Catalogue, Grade
+    from coach.retrieval.snapshot import SnapshotReader
+    from coach.settings import Settings
+    from coach.skills.base import SkillSpec
+
+log = logging.getLogger(__name__)
+
+LONGEST_QUESTION = 8000
+STARTERS = (
+    "How do I become a machine learning engineer?",
+    "Which small model can read images?",
+    "What comes after senior engineer?",
+)
+_REFUSAL = re.compile(r"\b(documents?|passages?) (do|does) not (say|mention|answer|contain|provide)", re.I)
+
+
+class SkillRunner(Protocol):
+    """Runs a skill other than `ask`; built in coach/app.py from the register of skills."""
+
+    def route(self, request: Request) -> str:
+        """The name of the skill that the text asks for, "ask" when none or unsure."""
+        ...
+
+    def run(self, request: Request, passages: Callable[[str, int], Sequence[Passage]]) -> Answer:
+        """The skill's answer, without timings."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parts:
+    """What a Coach is made of; put together in coach/app.py."""
+
+    settings: Settings
+    catalogue: Catalogue
+    reader: SnapshotReader
+    embedder: Embedder
+    verifier: Verifier
+    open_engine: Callable[[], Engine]
+    grade: Callable[[], Grade]
+    admission: Admission
+    skills: tuple[SkillSpec, ...] = ()
+    runner: SkillRunner | None = None
+
+
+class Coach:
+    """Answers questions. Safe to share between threads: one generation runs at a time, the others wait their turn."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._engine: Engine | None = None
+        self._engine_lock = threading.Lock()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._parts.settings
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Roles, skills, models, questions and resources."""
+        return self._parts.catalogue
+
+    @property
+    def skills(self) -> tuple[SkillSpec, ...]:
+        """What the coach can do besides answering questions."""
+        return self._parts.skills
+
+    @property
+    def index_version(self) -> str:
+        """The version of the knowledge index in force."""
+        return self._parts.reader.current().version
+
+    @property
+    def mode(self) -> AnswerMode:
+        """How questions are answered: the model words them, or source sentences are quoted."""
+        if self.settings.mode != "auto":
+            return self.settings.mode
+        return self._parts.grade().mode
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder that the index was built with."""
+        return self._parts.embedder
+
+    def engine(self) -> Engine:
+        """The language model, loaded on first use. Raises EngineError when it cannot be had."""
+        with self._engine_lock:
+            if self._engine is None:
+                self._engine = self._parts.open_engine()
+            return self._engine
+
+    def search(self, question: str, *, count: int | None = None, history: Sequence[Message] = ()) -> Evidence:
+        """The evidence for a question, without an answer."""
+        synonyms, first = self._names(question)
+        return search(self._parts.reader.current(), self._parts.embedder, question, history=history,
+                      count=count or self.settings.passages, synonyms=synonyms, first=first)
+
+    def ask(self, request: Request | str, *, cancel: threading.Event | None = None) -> Answer:
+        """The whole answer. See `stream` for the errors."""
+        asked = Request(request) if isinstance(request, str) else request
+        answer: Answer | None = None
+        for event in self.stream(asked, cancel=cancel):
+            if isinstance(event, Answer):
+                answer = event
+        assert answer is not None  # every stream ends with an Answer
+        return answer
+
+    def stream(self, request: Request, *, cancel: threading.Event | None = None) -> Iterator[Event]:
+        """The events of one request; the Answer is last. Sentences are yielded as they pass verification.
+
+        Raises RequestError (too long, queue full), KnowledgeError (no index). A failing engine is no error: the answer
+        is then quoted, and its notice says so. Setting `cancel`, or closing the iterator, stops the generation.
+        """
+        started = time.perf_counter()
+        question = request.text.strip()
+        if not question and not request.attachments:
+            raise RequestError("The question is empty. Ask something.")
+        if len(question) > LONGEST_QUESTION:
+            raise RequestError(f"The question has {len(question):,} characters; at most {LONGEST_QUESTION:,} are read. "
+                               "Shorten it, or attach a long text as a file.")
+        first_sentence = 0.0
+        for event in self._events(request, cancel or threading.Event()):
+            now = time.perf_counter() - started
+            if isinstance(event, SentenceReady) and not first_sentence:
+                first_sentence = now
+            if isinstance(event, Answer):
+                timings = dataclasses.replace(event.timings, total=now, first_sentence=first_sentence or now)
+                event = dataclasses.replace(event, timings=timings, id=event.id or _answer_id(request, started))
+            yield event
+
+    def close(self) -> None:
+        """Free the model."""
+        with self._engine_lock:
+            if self._engine is not None:
+                self._engine.close()
+                self._engine = None
+
+    def _names(self, question: str) -> tuple[list[str], list[str]]:
+        """(full names of what the question calls by another name, catalogue rows of the models it compares)."""
+        catalogue = self._parts.catalogue
+        models = named_in(question, catalogue.models.values())
+        rows = [*named_in(question, catalogue.roles.values()), *named_in(question, catalogue.skills.values())]
+        synonyms = [row.name for row in rows if row.name.lower() not in question.lower()]
+        return synonyms, [f"catalogue/models/{model.id}" for model in models] if len(models) > 1 else []
+
+    # -- the steps ---------------------------------------------------------------------------------------------------
+
+    def _events(self, request: Request, cancel: threading.Event) -> Iterator[Event]:
+        reply = courtesy(request.text) if request.skill in ("ask", "auto") and not request.attachments else None
+        if reply is not None:
+            sentences = tuple(Sentence(text, verdict="computed") for text in reply.sentences)
+            for sentence in sentences:
+                yield SentenceReady(sentence, ())
+            yield Answer(reply.outcome, sentences, mode="courtesy", suggestions=STARTERS, confidence=Confidence(1.0, 1.0))
+            return
+        runner = self._parts.runner
+        skill = request.skill
+        if skill == "auto":
+            skill = runner.route(request) if runner else "ask"
+        if skill != "ask" and runner is not None:
+            yield from self._run_skill(dataclasses.replace(request, skill=skill), runner)
+            return
+        yield from self._answer(request, cancel)
+
+    def _run_skill(self, request: Request, runner: SkillRunner) -> Iterator[Event]:
+        def find(question: str, count: int) -> Sequence[Passage]:
+            return self.search(question, count=count).passages
+
+        answer = runner.run(request, find)
+        by_id = {passage.id: passage for passage in answer.citations}
+        for sentence in answer.sentences:
+            cited = tuple(by_id[c.passage] for c in sentence.citations if c.passage in by_id)
+            yield SentenceReady(sentence, cited)
+        yield dataclasses.replace(answer, index_version=self.index_version)
+
+    def _answer(self, request: Request, cancel: threading.Event) -> Iterator[Event]:
+        clock = time.perf_counter()
+        evidence = self.search(request.text, history=request.history)
+        confidence = score_evidence(evidence)
+        retrieve = time.perf_counter() - clock
+        yield Retrieved(evidence.passages)
+        has_images = any(a.media_type.startswith("image/") for a in request.attachments)
+        if confidence < self.settings.evidence_threshold and not has_images:
+            yield self._decline(evidence, confidence, retrieve)
+            return
+        draft = _Draft(evidence, confidence, retrieve)
+        notice = ""
+        mode: AnswerMode = self.mode
+        if mode == "write" or has_images:
+            try:
+                with self._parts.admission.turn(request.user or request.session, cancel=cancel):
+                    yield from self._write(request, draft, cancel)
+            except EngineError as error:
+                log.warning("the engine failed: %s", error)
+                notice = f"The language model did not answer, so this is quoted from the documents. ({error})"
+        if draft.sentences:
+            yield self._finish(draft, "write", notice)
+            return
+        if cancel.is_set():
+            yield self._finish(draft, mode, "Stopped.")
+            return
+        yield from self._quote(request, draft)
+        yield self._finish(draft, "quote", notice)
+
+    def _write(self, request: Request, draft: _Draft, cancel: threading.Event) -> Iterator[Event]:
+        """Generate, and let each sentence through that the evidence supports."""
+        engine = self.engine()
+        draft.engine, draft.model = engine.name, engine.model
+        clock = time.perf_counter()
+        options = GenerationOptions(max_tokens=self.settings.answer_tokens, think=request.think or self.settings.think,
+                                    sampling=None if request.think or self.settings.think else GenerationOptions().sampling)
+        prompt = compose.compose(
+            request, draft.evidence.passages, count_tokens=engine.count_tokens,
+            context_tokens=min(engine.context_tokens, self.settings.context_tokens), answer_tokens=options.max_tokens,
+            instructions=compose.load_prompt("ask"),
+        )
+        prepared = self._parts.verifier.prepare(prompt.passages)
+        text, done = "", 0
+        stream = engine.stream(prompt.messages, options, cancel)
+        try:
+            for item in stream:
+                if isinstance(item, Finished):
+                    draft.usage = item.usage
+                elif item.thinking:
+                    draft.thinking += item.text
+                else:
+                    text += item.text
+                    ready, done = _complete_sentences(text, done)
+                    for sentence in ready:
+                        yield from self._check(sentence, prepared, request, draft)
+        finally:
+            close = getattr(stream, "close", None)
+            if close:
+                close()
+        for span in split_sentences(text[done:]):
+            yield from self._check(text[done:][span.start : span.end], prepared, request, draft)
+        draft.generate = time.perf_counter() - clock - draft.verify
+
+    def _check(self, text: str, prepared: object, request: Request, draft: _Draft) -> Iterator[Event]:
+        clock = time.perf_counter()
+        if _REFUSAL.search(text) or not re.search(r"\w{2,}", text):
+            return
+        sentence = self._parts.verifier.check(text, prepared, question=request.text)  # type: ignore[arg-type]  # opaque value of prepare()
+        draft.verify += time.perf_counter() - clock
+        if sentence is None:
+            draft.dropped += 1
+            return
+        if any(_same(sentence.text, other.text) for other in draft.sentences):
+            return
+        draft.sentences.append(sentence)
+        yield SentenceReady(sentence, draft.cite(sentence))
+
+    def _quote(self, request: Request, draft: _Draft) -> Iterator[Event]:
+        quotes = quote.choose_quotes(request.text, draft.evidence.query_vector, draft.evidence.passages, self._parts.embedder,
+                                     split_sentences, compared=len(self._names(request.text)[1]))
+        for item in quotes:
+            sentence = Sentence(quote.clean_quote(item.text), (Citation(item.passage.id, item.start, item.end),),
+                                1.0, "quoted", item.paragraph)
+            draft.sentences.append(sentence)
+            yield SentenceReady(sentence, draft.cite(sentence))
+
+    def _finish(self, draft: _Draft, mode: AnswerMode, notice: str) -> Answer:
+        supports = [sentence.support for sentence in draft.sentences]
+        outcome: Outcome = "answered" if draft.sentences else "no_evidence"
+        cited = {c.passage for s in draft.sentences for c in s.citations}
+        followups = [p.heading for p in draft.evidence.passages
+                     if p.heading.endswith("?") and p.id not in cited and p.heading != "?"]
+        return Answer(
+            outcome, tuple(draft.sentences), tuple(draft.cited.values()), draft.dropped, mode,
+            Confidence(round(draft.confidence, 3), round(sum(supports) / len(supports), 3) if supports else 0.0),
+            draft.engine if mode == "write" else "none", draft.model if mode == "write" else "", draft.evidence.version,
+            Timings(retrieve=draft.retrieve, generate=draft.generate, verify=draft.verify), draft.usage,
+            suggestions=tuple(dict.fromkeys(followups))[:3], thinking=draft.thinking.strip(), notice=notice,
+        )
+
+    def _decline(self, evidence: Evidence, confidence: float, retrieve: float) -> Answer:
+        """Nothing that answers the question: say so and name what is near."""
+        outside = evidence.cosine < IN_FIELD_COSINE
+        near = list(dict.fromkeys(p.heading if p.heading.endswith("?") else p.title for p in evidence.passages))[:3]
+        if outside:
+            outcome: Outcome = "out_of_scope"
+            texts = ["That is outside what I know: I coach people in machine learning careers."]
+        else:
+            outcome = "no_evidence"
+            missing = f" (nothing about {', '.join(evidence.missing_names)})" if evidence.missing_names else ""
+            texts = [f"My documents do not answer that{missing}, so I would rather not guess."]
+        sentences = tuple(Sentence(text, verdict="computed") for text in texts)
+        return Answer(outcome, sentences, mode="courtesy", confidence=Confidence(round(confidence, 3), 0.0),
+                      engine="none", index_version=evidence.version, timings=Timings(retrieve=retrieve),
+                      suggestions=tuple(near) if not outside else STARTERS)
+
+
+@dataclasses.dataclass(slots=True)
+class _Draft:
+    """An answer in the making."""
+
+    evidence: Evidence
+    confidence: float
+    retrieve: float
+    sentences: list[Sentence] = dataclasses.field(default_factory=list)
+    cited: dict[str, Passage] = dataclasses.field(default_factory=dict)
+    dropped: int = 0
+    thinking: str = ""
+    usage: Usage = dataclasses.field(default_factory=Usage)
+    engine: str = ""
+    model: str = ""
+    generate: float = 0.0
+    verify: float = 0.0
+
+    def cite(self, sentence: Sentence) -> tuple[Passage, ...]:
+        """The passages of a sentence, remembered in order of first citation."""
+        by_id = {passage.id: passage for passage in self.evidence.passages}
+        passages = tuple(by_id[c.passage] for c in sentence.citations if c.passage in by_id)
+        for passage in passages:
+            self.cited.setdefault(passage.id, passage)
+        return passages
+
+
+def _complete_sentences(text: str, done: int) -> tuple[list[str], int]:
+    """The sentences of text[done:] that are surely finished, and how far they reach."""
+    rest = text[done:]
+    spans = split_sentences(rest)
+    # A sentence is finished when another one follows it: its marker [n] may still be on its way.
+    finished = [span for span in spans[:-1]]
+    return [rest[span.start : span.end] for span in finished], done + (finished[-1].end if finished else 0)
+
+
+def _same(one: str, other: str) -> bool:
+    return re.sub(r"\W+", " ", one.lower()).strip() == re.sub(r"\W+", " ", other.lower()).strip()
+
+
+def _answer_id(request: Request, started: float) -> str:
+    seed = f"{request.session}\0{request.user}\0{request.text}\0{time.time_ns()}\0{started}"
+    return hashlib.sha256(seed.encode()).hexdigest()[:16]
+
+
+__all__ = ["STARTERS", "Coach", "Delta", "Parts", "SkillRunner"]
