@@ -61,7 +61,8 @@ class TerminalAnswer:
             number = self._numbers.get(passage.id, len(self._numbers) + 1)
             where = f"{passage.title}{', ' + passage.heading if passage.heading else ''}"
             date = f" ({passage.as_of})" if passage.as_of else ""
-            line = f"[cyan]\\[{number}][/] {escape(where)}{date}\n    [dim]{escape(passage.source)}[/]"
+            basis = f", after {passage.references[0].title} ({passage.references[0].publisher})" if passage.references else ""
+            line = f"[cyan]\\[{number}][/] {escape(where)}{date}\n    [dim]{escape(passage.document + basis)}[/]"
             self.console.print(Padding(line, (0, 0, 0, 2)), highlight=False, soft_wrap=False)
         if answer.suggestions:
             label = "Ask next" if answer.outcome == "answered" else "Nearest topics"

@@ -8,7 +8,18 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from coach.app import open_coach
-    from coach.domain import Answer, Attachment, Citation, Event, Message, Passage, Profile, Request, Sentence, SkillLevel
+    from coach.domain import (
+        Answer,
+        Attachment,
+        Citation,
+        Event,
+        Message,
+        Passage,
+        Profile,
+        Request,
+        Sentence,
+        SkillLevel,
+    )
     from coach.errors import CoachError
     from coach.pipeline import Coach
     from coach.settings import Settings, load_settings

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from coach.admission import Admission
 from coach.catalogue.tables import Catalogue, Grade
-from coach.domain import Embedder, Engine
-from coach.engines.select import find_card, open_engine
-from coach.engines.weights import ensure_embedded
-from coach.errors import ConfigError
+from coach.domain import Embedder
+from coach.engines.embedded import EMBEDDED, ensure_embedded
+from coach.engines.select import open_engine, plan_engine
+from coach.errors import ConfigError, EngineUnavailable
 from coach.ingest.build import BuildReport, Progress, build_index
 from coach.pipeline import Coach, Parts
 from coach.retrieval.embedder import HashingEmbedder, SentenceTransformerEmbedder
@@ -40,6 +40,7 @@ def open_coach(settings: Settings | None = None, *, progress: Report = _silent) 
     settings = settings or load_settings()
     prepare_process(settings)
     catalogue = open_catalogue(settings)
+    require_model(settings, catalogue)
     embedder = open_embedder(settings, progress=progress)
     if current_version(index_dir(settings)) is None:
         build(settings, embedder=embedder, catalogue=catalogue, progress=progress)
@@ -50,7 +51,7 @@ def open_coach(settings: Settings | None = None, *, progress: Report = _silent) 
         reader=SnapshotReader(index_dir(settings), embedder.fingerprint, chroma_url=settings.chroma_url),
         embedder=embedder,
         verifier=Verifier(embedder, threshold=settings.support_threshold, names=names),
-        open_engine=lambda: open_engine(settings, catalogue, progress),
+        open_engine=lambda: open_engine(settings, catalogue, _fetching(progress)),
         grade=lambda: model_grade(settings, catalogue),
         admission=Admission(queue_size=settings.queue_size, per_minute=settings.requests_per_minute),
         skills=_register(),
@@ -81,7 +82,8 @@ def open_embedder(settings: Settings, *, progress: Report = _silent) -> Embedder
     if settings.embedder == "hashing":
         return HashingEmbedder()
     if settings.embedder == "all-minilm-l6-v2":
-        folder = ensure_embedded(settings.embedder, settings.data_dir, offline=settings.offline, progress=progress)
+        folder = ensure_embedded(settings.embedder, settings.data_dir, offline=settings.offline,
+                                 progress=_fetching(progress))
         return SentenceTransformerEmbedder(folder, dtype=settings.embedder_dtype)
     folder = Path(settings.embedder).expanduser()
     if not folder.is_dir():
@@ -96,14 +98,20 @@ def index_dir(settings: Settings) -> Path:
 
 def model_grade(settings: Settings, catalogue: Catalogue) -> Grade:
     """The grade of the model in force, found without loading it."""
-    if settings.engine == "scripted":
+    plan = plan_engine(settings, catalogue)
+    if plan.kind == "scripted":
         return Grade("write", "the scripted engine repeats the evidence")
-    card = find_card(settings, catalogue)
-    if card is not None:
-        return card.grade
-    if settings.remote_url:
-        return Grade("write", "a model on a server, not graded by us")
-    return Grade("write", "a model of your own, not graded by us")
+    return plan.card.grade if plan.card else Grade("write", "a model that the catalogue does not know, not graded by us")
+
+
+def require_model(settings: Settings, catalogue: Catalogue) -> None:
+    """Raise EngineUnavailable when the settings name a model that is not at hand, instead of quoting silently."""
+    if settings.model == "auto" or settings.mode == "quote":
+        return
+    plan = plan_engine(settings, catalogue)
+    if plan.kind in ("huggingface", "llamacpp") and plan.weights is None and plan.model not in EMBEDDED:
+        size = f" ({plan.card.weight_gib(16):.1f} GiB)" if plan.card else ""
+        raise EngineUnavailable(f"{plan.model} is not at hand. Run `coach models pull {plan.model}`{size}.")
 
 
 def prepare_process(settings: Settings) -> None:
@@ -121,6 +129,11 @@ def prepare_process(settings: Settings) -> None:
 def _places(settings: Settings) -> Sequence[Path]:
     guides = settings.knowledge_dir / "guides"
     return (guides if guides.is_dir() else settings.knowledge_dir, *settings.extra_knowledge)
+
+
+def _fetching(progress: Report) -> Callable[[str, float], None]:
+    """Download progress arrives as a share of 1; front ends count in whole numbers."""
+    return lambda step, share: progress(step, round(share * 100), 100)
 
 
 def _register() -> tuple[SkillSpec, ...]:

@@ -208,7 +208,7 @@ class Answer:
 
 
 def _is_list(lines: Sequence[str]) -> bool:
-    return any(line.startswith(("- ", "* ", "|", "#")) or line[:3].rstrip(" ").endswith(".") and line[0].isdigit()
+    return any(line.startswith(("- ", "* ", "|", "#")) or (line[:3].rstrip(" ").endswith(".") and line[0].isdigit())
                for line in lines if line)
 
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_QUESTION = 8000
+SHORTEST_ANSWER_WORDS = 15  # a written answer below this is completed by quotes
 STARTERS = (
     "How do I become a machine learning engineer?",
     "Which small model can read images?",
@@ -237,6 +238,8 @@ class Coach:
                 log.warning("the engine failed: %s", error)
                 notice = f"The language model did not answer, so this is quoted from the documents. ({error})"
         if draft.sentences:
+            if sum(len(sentence.text.split()) for sentence in draft.sentences) < SHORTEST_ANSWER_WORDS:
+                yield from self._quote(request, draft)
             yield self._finish(draft, "write", notice)
             return
         if cancel.is_set():
@@ -297,6 +300,8 @@ class Coach:
         quotes = quote.choose_quotes(request.text, draft.evidence.query_vector, draft.evidence.passages, self._parts.embedder,
                                      split_sentences, compared=len(self._names(request.text)[1]))
         for item in quotes:
+            if any(_same(quote.clean_quote(item.text), other.text) for other in draft.sentences):
+                continue
             sentence = Sentence(quote.clean_quote(item.text), (Citation(item.passage.id, item.start, item.end),),
                                 1.0, "quoted", item.paragraph)
             draft.sentences.append(sentence)
@@ -307,7 +312,7 @@ class Coach:
         outcome: Outcome = "answered" if draft.sentences else "no_evidence"
         cited = {c.passage for s in draft.sentences for c in s.citations}
         followups = [p.heading for p in draft.evidence.passages
-                     if p.heading.endswith("?") and p.id not in cited and p.heading != "?"]
+                     if p.heading.endswith("?") and p.id not in cited]
         return Answer(
             outcome, tuple(draft.sentences), tuple(draft.cited.values()), draft.dropped, mode,
             Confidence(round(draft.confidence, 3), round(sum(supports) / len(supports), 3) if supports else 0.0),

@@ -18,6 +18,7 @@ MOST_WORDS = 150
 REDUNDANT_COSINE = 0.86
 # A sentence must come this near to the best one to be added to the lead.
 NEAR_BEST = 0.78
+REPEATED_WORDS = 0.7
 SHARED_WORDS_WEIGHT = 0.15
 RANK_BONUS = 0.08
 
@@ -126,9 +127,9 @@ def choose_quotes(
         if float(scores[row]) < bar and not (len(chosen) < LEAST_SENTENCES and i == best):
             continue
         known = sentence_vectors[[other for other, _ in chosen]]
-        if float(np.max(known @ sentence_vectors[row])) > REDUNDANT_COSINE:
-            continue
         text = usable[i].text[start:end]
+        if float(np.max(known @ sentence_vectors[row])) > REDUNDANT_COSINE or _repeats(text, [q.text for _, q in chosen]):
+            continue
         if _reaches_back(text) and not any(q.passage is usable[i] and other == row - 1 for other, q in chosen):
             continue
         chosen.append((row, Quote(usable[i], start, end, 0 if i == best else 1)))
@@ -172,6 +173,13 @@ def _quotable(text: str) -> bool:
             and not text.rstrip().endswith("?") and not re.match(r"(Example|Note)\s*:", text))
 
 
+def _repeats(text: str, others: Sequence[str]) -> bool:
+    """Whether most words of a sentence were said already."""
+    words = _words(text)
+    said = set().union(*(_words(other) for other in others))
+    return len(words & said) / max(1, len(words)) > REPEATED_WORDS
+
+
 def _reaches_back(text: str) -> bool:
     """Whether a sentence leans on the one before it."""
     body = re.sub(r"^\s*(?:[-*]|\d+\.)\s+", "", text)
@@ -186,8 +194,7 @@ def _words(text: str) -> set[str]:
     return {word.rstrip("s") if len(word) > 3 else word for word in words} - _STOP
 
 
-_STOP = set("a an the is are do doe i you my me to of in for and or what which how why who when where can should with it "
-            "be on at by from need need does did will would there have has am best good".split())
+_STOP = set(["a", "an", "the", "is", "are", "do", "doe", "i", "you", "my", "me", "to", "of", "in", "for", "and", "or", "what", "which", "how", "why", "who", "when", "where", "can", "should", "with", "it", "be", "on", "at", "by", "from", "need", "need", "does", "did", "will", "would", "there", "have", "has", "am", "best", "good"])
 
 
 def clean_quote(text: str) -> str:

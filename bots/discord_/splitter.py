@@ -12,7 +12,7 @@ _LANGUAGE = re.compile(r"[A-Za-z0-9_+\-.#]{0,20}(?=\n|$)")
 # What must stay whole: a fence with its language line, inline code, links, bare addresses, mentions and emoji, and the
 # markers [1][2] together with the last character of the sentence they belong to.
 _ATOMS = re.compile(
-    r"`{3,}[A-Za-z0-9_+\-.#]{0,20}(?:\n[^\n])?"
+    r"`{3,}(?:[A-Za-z0-9_+\-.#]{0,20}\n)?"
     r"|`[^`\n]{1,200}`"
     r"|\S?[ ]?(?:\[\d{1,3}\])+"
     r"|!?\[[^\[\]\n]{0,300}\]\([^()\s]{0,1500}\)"
@@ -36,7 +36,7 @@ def split_markdown(text: str, *, limit: int = MESSAGE_LIMIT) -> list[Part]:
 
     Discord counts a length in UTF-16 units at the strictest of its clients, so that is the unit here.
     """
-    atoms = [(match.start(), match.end()) for match in _ATOMS.finditer(text)]
+    atoms = _find_atoms(text)
     starts = [start for start, _ in atoms]
     boundaries = [[match.end() for match in pattern.finditer(text)] for pattern in _BOUNDARIES]
     parts: list[Part] = []
@@ -86,13 +86,25 @@ def _best_cut(
         for places in boundaries:
             first, last = bisect_right(places, least), bisect_right(places, end)
             for place in reversed(places[first:last]):
-                if not _inside_atom(place, atoms, starts):
+                if _inside_atom(place, atoms, starts) is None:
                     return place
     while end > start + 1 and (atom := _inside_atom(end, atoms, starts)) is not None:
         if atom <= start:
             break  # one link longer than a message: it has to be cut
         end = atom
     return end
+
+
+def _find_atoms(text: str) -> list[tuple[int, int]]:
+    """Start and end of what must stay whole. An opening fence reaches one further: a cut behind it leaves an empty block."""
+    atoms, is_open = [], False
+    for match in _ATOMS.finditer(text):
+        end = match.end()
+        if match[0].startswith("```"):
+            is_open = not is_open
+            end += is_open
+        atoms.append((match.start(), end))
+    return atoms
 
 
 def _inside_atom(place: int, atoms: list[tuple[int, int]], starts: list[int]) -> int | None:

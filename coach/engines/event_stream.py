@@ -103,12 +103,12 @@ class Connection:
             except _Busy as busy:
                 if wait is None or stop.wait(min(busy.wait_seconds or wait, LONGEST_WAIT_SECONDS)):
                     raise EngineUnavailable(
-                        f"{self.url} is busy or not ready: HTTP {busy.status} {busy.message[:300]} Try again in a minute."
+                        f"{self.url} is busy or not ready: HTTP {busy.status} {busy.message[:300]} Try again later."
                     ) from busy
             except httpx.TimeoutException as error:
                 raise EngineTimeout(
-                    f"{self.url} sent nothing for {self._timeout_seconds:g} s. Raise remote_timeout_seconds, or look at "
-                    "the server."
+                    f"{self.url} sent nothing for {self._timeout_seconds:g} s. Raise remote_timeout_seconds, or look "
+                    "at the server."
                 ) from error
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 raise self._unreachable(error) from error
@@ -123,11 +123,11 @@ class Connection:
     def _raise_for(self, status: int, text: str) -> None:
         message = _message(text)
         if status in (400, 413, 422, 500) and _OVERFLOW.search(message):
-            raise ContextOverflow(f"The prompt is too long for the model on {self.url}: {message} Ask a shorter question.")
+            raise ContextOverflow(f"The prompt is too long for {self.url}: {message} Ask a shorter question.")
         if status in (401, 403):
             raise EngineUnavailable(f"{self.url} refused the key (HTTP {status}). Set remote_api_key.")
         if status == 404:
-            raise EngineUnavailable(f"{self.url} has no such model or route: {message} Check remote_url and remote_model.")
+            raise EngineUnavailable(f"{self.url} has no such model or route: {message} Check remote_model.")
         if status >= 500:
             raise EngineUnavailable(f"{self.url} failed with HTTP {status}: {message} Look at the server's log.")
         raise EngineError(f"{self.url} refused the request with HTTP {status}: {message}")
@@ -217,7 +217,7 @@ class _EventStream:
 
 
 def _shut(connected: socket.socket) -> None:
-    """Shut both directions. The base class method, because SSLSocket.shutdown drops state that the reader still uses."""
+    """Shut both directions. By the base class, as SSLSocket.shutdown drops state that the reader still uses."""
     try:
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
     except OSError:  # it was closed already

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -26,7 +27,7 @@ PROMPT_CACHE_MIB = 256
 
 
 class LlamaCppEngine:
-    """Runs one GGUF file. A crash of llama.cpp ends the child and one answer, not this process; the next call restarts it.
+    """Runs one GGUF file. A crash of llama.cpp ends the child and one answer; the next call restarts it.
 
     Raises EngineUnavailable at construction when xllamacpp is missing or the file cannot be loaded.
     """
@@ -144,7 +145,7 @@ class _Child:
 
     def __init__(self, wanted: dict[str, object]) -> None:
         self.api_key = secrets.token_urlsafe(24)
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         # -P and the path of this very package: a folder named coach in the working directory must not be taken instead.
         package = str(Path(__file__).parents[2])
         path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
@@ -163,8 +164,8 @@ class _Child:
             self._process.kill()
             self._process.wait()
             raise EngineUnavailable(
-                f"llama.cpp could not load {wanted['model']}: {self._last_words()} Check that the file is a whole GGUF of "
-                'a supported model and that the extra is installed (pip install "ml-career-coach[llamacpp]").'
+                f"llama.cpp could not load {wanted['model']}: {self._last_words()} Check that the file is a whole GGUF "
+                'of a supported model and that the extra is installed (pip install "ml-career-coach[llamacpp]").'
             ) from error
         # Nothing reads stdout from here on, and a full pipe would stop the server.
         threading.Thread(target=self._drain, name="llamacpp-stdout", daemon=True).start()
@@ -181,10 +182,8 @@ class _Child:
 
     def end(self) -> None:
         """Close its stdin, which ends it; kill it when that does not help."""
-        try:
+        with contextlib.suppress(OSError):  # a broken pipe: it has ended already
             self._stdin.close()
-        except OSError:  # the pipe is broken: it has ended already
-            pass
         try:
             self._process.wait(timeout=3)
         except subprocess.TimeoutExpired:

@@ -18,7 +18,7 @@ def main() -> None:
     wanted = json.loads(sys.stdin.readline())
     parameters = xllamacpp.CommonParams()
     parameters.model.path = wanted["model"]
-    parameters.hostname = "127.0.0.1"
+    parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0
     parameters.api_keys = [wanted["api_key"]]
     parameters.n_ctx = wanted["context_tokens"]
@@ -34,7 +34,8 @@ def main() -> None:
         parameters.cpuparams_batch.n_threads = wanted["threads"]
     server = xllamacpp.Server(parameters)
     # llama.cpp writes to stdout as well; the marker tells our line from its own.
-    print("\nCOACH " + json.dumps({"address": server.listening_address}), flush=True)
+    sys.stdout.write("\nCOACH " + json.dumps({"address": server.listening_address}) + "\n")
+    sys.stdout.flush()
     sys.stdin.read()
     # The server's threads have no orderly end that is quicker than the process's.
     os._exit(0)

@@ -60,7 +60,7 @@ class RemoteEngine:
 
     @property
     def model(self) -> str:
-        """The catalogue id, or the server's name for it; empty while the server has not been reached and none is set."""
+        """The catalogue id, or the server's name for it; empty until the server was reached when none is set."""
         return self._card.id if self._card else self._served
 
     @property
@@ -70,8 +70,8 @@ class RemoteEngine:
 
     @property
     def accepts_images(self) -> bool:
-        """Whether the catalogue says that the model takes images."""
-        return self._card is not None and "image" in self._card.modalities
+        """What the catalogue says; true for a model that it does not know, whose server will tell."""
+        return self._card is None or "image" in self._card.modalities
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exact where the server can count (vLLM, llama.cpp); otherwise an estimate that errs on the high side."""

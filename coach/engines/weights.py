@@ -58,7 +58,7 @@ def find_weights(model: ModelCard | Path, settings: Settings) -> Weights | None:
         path = embedded_path(model.id, settings.data_dir)
         if path:
             found = _at(path)
-            return found and Weights(found.kind, found.path, f"{EMBEDDED[model.id].requirement}")
+            return found and Weights(found.kind, found.path, EMBEDDED[model.id].requirement)
     return _at(settings.data_dir / "models" / model.id) or _in_hub_cache(model.repository, settings.model_revision)
 
 
@@ -79,7 +79,7 @@ def needed_gib(
 
 def available_gib() -> float:
     """Memory that can be taken now without swapping."""
-    import psutil
+    import psutil  # type: ignore[import-untyped]  # psutil ships no types
 
     return float(psutil.virtual_memory().available) / GIB
 
@@ -162,8 +162,11 @@ def _snapshot(card: ModelCard, settings: Settings, progress: Progress | None) ->
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
+    # The hub's client brings its own copy of httpx; the error's base is that copy's HTTPError.
+    http_error: type[Exception] = HfHubHTTPError.__bases__[0]
+    step, size = f"fetching {card.id}", int(card.weight_gib(16) * GIB)
     if progress:
-        progress(card.id, 0.0)
+        progress(step, 0, size)
     again = f"run `coach models pull {card.id}` again"
     try:
         snapshot_download(card.repository, revision=settings.model_revision, allow_patterns=list(FETCHED))
@@ -177,10 +180,10 @@ def _snapshot(card: ModelCard, settings: Settings, progress: Progress | None) ->
         raise EngineUnavailable(
             f"The hub has no {card.repository}, or it is private. Check the name, or set HF_TOKEN, and {again}."
         ) from error
-    except (*HfHubHTTPError.__bases__, OSError) as error:  # the base is the HTTPError of whichever httpx the hub uses
+    except (http_error, OSError) as error:
         raise EngineUnavailable(
-            f"{card.repository} could not be fetched from the Hugging Face hub: {error}. Check the network and the free "
-            f"disk space ({card.weight_gib(16):.1f} GiB are needed), and {again}; what was fetched is kept."
+            f"{card.repository} could not be fetched from the Hugging Face hub: {error}. Check the network and the "
+            f"free disk space ({card.weight_gib(16):.1f} GiB are needed), and {again}; what was fetched is kept."
         ) from error
     if progress:
-        progress(card.id, 1.0)
+        progress(step, size, size)

@@ -25,19 +25,16 @@ class Section:
 
 
 def split_sections(text: str) -> list[Section]:
-    """Sections by ATX heading outside code fences; deeper headings carry their parents: `Parent > Child`."""
+    """Sections by ATX heading outside code fences."""
     sections: list[Section] = []
-    stack: list[tuple[int, str]] = []
     heading, start, offset, fenced = "", 0, 0, False
     for line in text.splitlines(keepends=True):
         if line.lstrip().startswith("```"):
             fenced = not fenced
-        match = None if fenced else re.match(r"(#{1,6})\s+(.+?)\s*#*\s*$", line)
+        match = None if fenced else re.match(r"#{1,6}\s+(.+?)\s*#*\s*$", line)
         if match:
             sections.append(Section(heading, start, offset))
-            level = len(match[1])
-            stack = [item for item in stack if item[0] < level] + [(level, match[2])]
-            heading, start = " > ".join(name for _, name in stack), offset + len(line)
+            heading, start = match[1], offset + len(line)
         offset += len(line)
     sections.append(Section(heading, start, offset))
     return [section for section in sections if text[section.start:section.end].strip()]
@@ -103,5 +100,4 @@ def _splitter(capacity: int, count_tokens: Callable[[str], int]):  # type: ignor
 
 
 def _slug(heading: str) -> str:
-    last = heading.rsplit(" > ", 1)[-1]
-    return re.sub(r"[^\w]+", "-", last.lower()).strip("-")[:80]
+    return re.sub(r"[^\w]+", "-", heading.lower()).strip("-")[:80]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import shutil
 import threading
@@ -122,8 +123,8 @@ class Snapshot:
             path = self.folder / name
             if not path.is_file() or _sha256(path) != expected:
                 raise KnowledgeError(
-                    f"The index file {path} is missing or damaged. Run `coach index rollback` to use the version before, "
-                    "or `coach index build --force` to make a new one."
+                    f"The index file {path} is missing or damaged. Run `coach index rollback` to use the version "
+                    "before, or `coach index build --force` to make a new one."
                 )
 
 
@@ -150,8 +151,8 @@ class SnapshotReader:
                 snapshot = Snapshot(self.index_dir / version, chroma_url=self.chroma_url)
                 if snapshot.manifest.fingerprint != self.fingerprint:
                     raise ConfigError(
-                        f"The index {version} was built with the embedder {snapshot.manifest.fingerprint!r}, the settings "
-                        f"name {self.fingerprint!r}. Run `coach index build`, or set the embedder back."
+                        f"The index {version} was built with the embedder {snapshot.manifest.fingerprint!r}, the "
+                        f"settings name {self.fingerprint!r}. Run `coach index build`, or set the embedder back."
                     )
                 self._open = snapshot
             return self._open
@@ -185,7 +186,8 @@ def write_snapshot(
     np.save(folder / "vectors.npy", np.asarray(vectors, dtype=np.float32))
     _write_bm25(folder / "bm25", texts)
     _write_chroma(folder, passages, vectors, chroma_url, version)
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "chroma.sqlite3" and "chroma" not in p.name]
+    # Chroma's own database file changes when it is opened; its vectors are checked by finding themselves.
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "chroma.sqlite3"]
     manifest = Manifest(
         version=version, created=datetime.now(UTC).isoformat(timespec="seconds"), fingerprint=fingerprint,
         chunker=chunker, passages=len(passages), documents=documents,
@@ -280,6 +282,7 @@ def _stemmer() -> Any:
 def _write_bm25(folder: Path, texts: Sequence[str]) -> None:
     import bm25s
 
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it switches its own debug messages on
     tokens = bm25s.tokenize(list(texts), stopwords="en", stemmer=_stemmer(), show_progress=False, token_pattern=TOKEN)
     index = bm25s.BM25(k1=1.2, b=0.75)
     index.index(tokens, show_progress=False)

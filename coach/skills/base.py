@@ -232,6 +232,7 @@ def ask_for(slot: Slot, **more: Any) -> SkillResult:
 
 def to_json(result: object) -> str:
     """A result dataclass as JSON text, dates in ISO 8601."""
+
     def plain(value: object) -> object:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
@@ -246,7 +247,9 @@ def to_json(result: object) -> str:
 
 def find_role(catalogue: Catalogue, name: str) -> RoleCard:
     """The role by id, name or alias. Raises RequestError with the nearest names."""
-    role = catalogue.find_role(name) or catalogue.find_role(re.sub(r"^(junior|mid|senior|staff)[\s-]+", "", name, flags=re.I))
+    role = catalogue.find_role(name) or catalogue.find_role(
+        re.sub(r"^(junior|mid|senior|staff)[\s-]+", "", name, flags=re.I)
+    )
     if role:
         return role
     raise RequestError(f"There is no role {name!r} in the catalogue. Choose one of: {', '.join(catalogue.roles)}.")
@@ -257,20 +260,30 @@ def requirements_passage(catalogue: Catalogue, role: RoleCard, level: str) -> Pa
     at = role.at(level)
     lines = [requirement_sentence(catalogue, role, at.level, need.skill) for need in at.skills]
     text = " ".join(lines)
-    return Passage(f"catalogue/roles/{role.id}-{at.level}-requirements", f"{at.level.capitalize()} {lower_first(role.name)}",
-                   text, role.sources[0].url if role.sources else "the role catalogue", role.as_of, kind="catalogue",
-                   heading="Skills that the role asks for", end=len(text), references=tuple(role.sources))
+    return Passage(
+        f"catalogue/roles/{role.id}-{at.level}-requirements",
+        f"{at.level.capitalize()} {lower_first(role.name)}",
+        text,
+        role.sources[0].url if role.sources else "the role catalogue",
+        role.as_of,
+        kind="catalogue",
+        heading="Skills that the role asks for",
+        end=len(text),
+        references=tuple(role.sources),
+    )
 
 
 def requirement_sentence(catalogue: Catalogue, role: RoleCard, level: str, skill: str) -> str:
     """The one sentence of `requirements_passage` about a skill."""
     need = next(need for need in role.at(level).skills if need.skill == skill)
-    return (f"A {level} {lower_first(role.name)} needs {catalogue.skills[skill].name} at {need.target} level, "
-            f"weight {need.weight} of 3.")
+    return (
+        f"A {level} {lower_first(role.name)} needs {catalogue.skills[skill].name} at {need.target} level, "
+        f"weight {need.weight} of 3."
+    )
 
 
 def lower_first(name: str) -> str:
-    """"Data scientist" -> "data scientist"; "AI engineer", "NLP engineer" and "MLOps engineer" keep their capitals."""
+    """ "Data scientist" -> "data scientist"; "AI engineer", "NLP engineer" and "MLOps engineer" keep their capitals."""
     first = name.split(" ", 1)[0]
     return name if sum(letter.isupper() for letter in first) > 1 else name[0].lower() + name[1:]
 

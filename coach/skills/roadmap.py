@@ -16,8 +16,10 @@ from coach.skills import base, slots
 from coach.skills.base import DoneStep, Report, SkillContext, SkillResult, SkillSpec, Slot, SlotValues
 
 LEVEL_FACTOR: Mapping[str, float] = {"none": 0.0, "basic": 0.4, "working": 1.0, "strong": 2.0, "expert": 4.0}
-HOURS_RULE = ("Hours count from the level you have to the level aimed at: the catalogue's hours lead to working level, "
-              "basic takes 0.4 times, strong 2 times and expert 4 times as many.")
+HOURS_RULE = (
+    "Hours count from the level you have to the level aimed at: the catalogue's hours lead to working level, "
+    "basic takes 0.4 times, strong 2 times and expert 4 times as many."
+)
 MOST_HOURS_PER_WEEK = 80.0
 LONGEST_PLAN_WEEKS = 520
 
@@ -109,8 +111,15 @@ class _Need:
 
 
 def plan(
-    catalogue: Catalogue, role: str, level: str, have: Sequence[SkillLevel], *, hours_per_week: float, start: date,
-    deadline: date | None = None, done: Sequence[DoneStep] = (),
+    catalogue: Catalogue,
+    role: str,
+    level: str,
+    have: Sequence[SkillLevel],
+    *,
+    hours_per_week: float,
+    start: date,
+    deadline: date | None = None,
+    done: Sequence[DoneStep] = (),
 ) -> Roadmap:
     """The plan for a level of a role from what a person has and has done.
 
@@ -125,38 +134,64 @@ def plan(
     needs = _remaining(catalogue, card, at.level, held)
     edges = _edges(catalogue, needs)
     kept, dropped = _fit(needs, edges, None if weeks_left is None else weeks_left * minutes_per_week)
-    order = _order(catalogue, kept, {name: edges[name] for name in kept})
+    order = list(_order(catalogue, kept, needs, edges))
     allocations = _pack([needs[name] for name in order], minutes_per_week)
     steps = tuple(_step(catalogue, needs[name], allocations, edges, needs, start) for name in order)
     total = sum(need.minutes for need in needs.values())
     wanted = {need.skill: need.target for need in at.skills}
     return Roadmap(
-        role=card.id, level=at.level, hours_per_week=minutes_per_week / 60, start=start, deadline=deadline, steps=steps,
-        weeks=allocations[-1].week if allocations else 0, total_hours=total / 60, allocations=allocations,
-        left_out=tuple(LeftOut(n, catalogue.skills[n].name, needs[n].target, needs[n].weight, needs[n].minutes / 60)
-                       for n in dropped),
+        role=card.id,
+        level=at.level,
+        hours_per_week=minutes_per_week / 60,
+        start=start,
+        deadline=deadline,
+        steps=steps,
+        weeks=allocations[-1].week if allocations else 0,
+        total_hours=total / 60,
+        allocations=allocations,
+        left_out=tuple(
+            LeftOut(n, catalogue.skills[n].name, needs[n].target, needs[n].weight, needs[n].minutes / 60)
+            for n in dropped
+        ),
         needed_hours_per_week=round(total / 60 / weeks_left + 0.05, 1) if weeks_left and dropped else None,
         met=tuple(name for name, target in wanted.items() if _at_least(held.get(name, "none"), target)),
-        assumed=assumed, done=_merge_done(done))
+        assumed=assumed,
+        done=_merge_done(done),
+    )
 
 
 def to_markdown(roadmap: Roadmap, catalogue: Catalogue) -> str:
     """The plan as a Markdown document with check boxes."""
     role = catalogue.roles[roadmap.role]
-    lines = [f"# Roadmap: {roadmap.level} {base.lower_first(role.name)}", "",
-             f"{roadmap.hours_per_week:g} hours a week from {roadmap.start}, "
-             f"{base.count_of(roadmap.weeks, 'week')}, until {roadmap.ends_on}.", "", roadmap.hours_rule, "", "## Steps", ""]
-    lines += [f"- [x] {catalogue.skills[item.skill].name} to {item.level} level (done{' ' + item.on if item.on else ''})"
-              for item in roadmap.done if item.skill in catalogue.skills]
+    lines = [
+        f"# Roadmap: {roadmap.level} {base.lower_first(role.name)}",
+        "",
+        f"{roadmap.hours_per_week:g} hours a week from {roadmap.start}, "
+        f"{base.count_of(roadmap.weeks, 'week')}, until {roadmap.ends_on}.",
+        "",
+        roadmap.hours_rule,
+        "",
+        "## Steps",
+        "",
+    ]
+    lines += [
+        f"- [x] {catalogue.skills[item.skill].name} to {item.level} level (done{' ' + item.on if item.on else ''})"
+        for item in roadmap.done
+        if item.skill in catalogue.skills
+    ]
     for number, step in enumerate(roadmap.steps, start=1):
-        lines += [f"- [ ] {number}. **{step.name}** to {step.target} level: {_when(step)}, {step.hours:g} hours",
-                  f"  - Milestone: {step.milestone}"]
+        lines += [
+            f"- [ ] {number}. **{step.name}** to {step.target} level: {_when(step)}, {step.hours:g} hours",
+            f"  - Milestone: {step.milestone}",
+        ]
         lines += [f"  - Learn from: [{item.title}]({item.url}) ({item.cost})" for item in step.resources]
         lines += [f"  - Guide: {step.guide}"]
     if roadmap.left_out:
         lines += ["", f"## Does not fit before {roadmap.deadline}", "", "To drop first:", ""]
-        lines += [f"{number}. {item.name} ({item.hours:g} hours, weight {item.weight})"
-                  for number, item in enumerate(roadmap.left_out, start=1)]
+        lines += [
+            f"{number}. {item.name} ({item.hours:g} hours, weight {item.weight})"
+            for number, item in enumerate(roadmap.left_out, start=1)
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -174,12 +209,26 @@ def to_ics(roadmap: Roadmap, catalogue: Catalogue, *, stamp: datetime | None = N
     calendar.add("prodid", "-//ml-career-coach//roadmap//EN")
     calendar.add("version", "2.0")
     role = catalogue.roles[roadmap.role]
-    events = [(f"{step.skill}-{step.target}", f"{step.name} to {step.target} level ({step.hours:g} h)",
-               "\n".join([step.milestone, *(f"{item.title}: {item.url}" for item in step.resources)]),
-               step.starts_on, step.ends_on + timedelta(days=1)) for step in roadmap.steps]
+    events = [
+        (
+            f"{step.skill}-{step.target}",
+            f"{step.name} to {step.target} level ({step.hours:g} h)",
+            "\n".join([step.milestone, *(f"{item.title}: {item.url}" for item in step.resources)]),
+            step.starts_on,
+            step.ends_on + timedelta(days=1),
+        )
+        for step in roadmap.steps
+    ]
     if roadmap.deadline:
-        events.append(("deadline", f"Deadline: {roadmap.level} {role.name}", "", roadmap.deadline,
-                       roadmap.deadline + timedelta(days=1)))
+        events.append(
+            (
+                "deadline",
+                f"Deadline: {roadmap.level} {role.name}",
+                "",
+                roadmap.deadline,
+                roadmap.deadline + timedelta(days=1),
+            )
+        )
     for key, summary, description, first, after_last in events:
         event = Event()
         event.add("uid", f"{roadmap.role}-{roadmap.level}-{key}@ml-career-coach")
@@ -201,17 +250,30 @@ def run(request: Request, values: SlotValues, context: SkillContext) -> SkillRes
     profile = request.profile
     role = values.text("role", profile.target_role)
     if not role:
-        return base.ask_for(SPEC.slot("role"), suggestions=tuple(card.name for card in list(context.catalogue.roles.values())[:5]))
+        return base.ask_for(
+            SPEC.slot("role"), suggestions=tuple(card.name for card in list(context.catalogue.roles.values())[:5])
+        )
     hours = values.number("hours_per_week") if values.text("hours_per_week") else profile.hours_per_week
     if hours is None:
         return base.ask_for(SPEC.slot("hours_per_week"))
     have = _stated(values, profile.skills, context.catalogue)
-    newly = tuple(DoneStep(item.skill, item.level, context.today.isoformat())
-                  for item in _marked(values, role, context))
+    newly = tuple(
+        DoneStep(item.skill, item.level, context.today.isoformat()) for item in _marked(values, role, context)
+    )
     deadline = _deadline(values, context.today)
-    roadmap = plan(context.catalogue, role, values.text("level", profile.target_level) or "junior", have,
-                   hours_per_week=hours, start=context.today, deadline=deadline, done=(*context.done, *newly))
-    return _report(roadmap, context, unknown=slots.unknown_skills(values.items("skills"), context.catalogue), newly=newly)
+    roadmap = plan(
+        context.catalogue,
+        role,
+        values.text("level", profile.target_level) or "junior",
+        have,
+        hours_per_week=hours,
+        start=context.today,
+        deadline=deadline,
+        done=(*context.done, *newly),
+    )
+    return _report(
+        roadmap, context, unknown=slots.unknown_skills(values.items("skills"), context.catalogue), newly=newly
+    )
 
 
 def _report(
@@ -227,47 +289,67 @@ def _report(
         report.say(f"You have every skill that the role of {who} asks for.", needs)
         return report.result(roadmap)
     planned = sum(step.hours for step in roadmap.steps)
-    report.say(f"From where you stand to {who}: {base.count_of(len(roadmap.steps), 'step')} and {planned:g} hours, which is "
-               f"{base.count_of(roadmap.weeks, 'week')} at {roadmap.hours_per_week:g} hours a week, "
-               f"until {roadmap.ends_on.isoformat()}.", needs)
+    report.say(
+        f"From where you stand to {who}: {base.count_of(len(roadmap.steps), 'step')} and {planned:g} hours, which is "
+        f"{base.count_of(roadmap.weeks, 'week')} at {roadmap.hours_per_week:g} hours a week, "
+        f"until {roadmap.ends_on.isoformat()}.",
+        needs,
+    )
     if unknown:
-        report.say(f"The catalogue does not know {base.join_words([repr(name) for name in unknown])}, so it was not counted.")
+        report.say(
+            f"The catalogue does not know {base.join_words([repr(name) for name in unknown])}, so it was not counted."
+        )
     if roadmap.deadline and not roadmap.left_out:
         report.say(f"That fits before {roadmap.deadline.isoformat()}.")
     if roadmap.left_out:
         _say_left_out(report, roadmap, needs)
     if roadmap.done:
-        report.say(f"Kept from before: {base.join_words([_done_name(item, context.catalogue) for item in roadmap.done])}.")
+        report.say(
+            f"Kept from before: {base.join_words([_done_name(item, context.catalogue) for item in roadmap.done])}."
+        )
     report.paragraph()
     for number, step in enumerate(roadmap.steps, start=1):
         row = skill_passage(context.catalogue, context.catalogue.skills[step.skill])
         full = context.catalogue.skills[step.skill].hours
         evidence = [(row, f"{step.name} takes about {full:g} hours from zero to working level."), _guide(context, step)]
-        report.say(f"{number}. {step.name} to {step.target} level: {_when(step)}, {step.hours:g} hours{_because(step)}.",
-                   *evidence)
+        report.say(
+            f"{number}. {step.name} to {step.target} level: {_when(step)}, {step.hours:g} hours{_because(step)}.",
+            *evidence,
+        )
     report.paragraph()
     for step in roadmap.steps[:2]:
         row = skill_passage(context.catalogue, context.catalogue.skills[step.skill])
         report.say(f"To prove {step.name}: {step.milestone}", (row, step.milestone))
         for item in step.resources[:1]:
-            report.say(f"Learn it from {item.title} ({item.cost}, about {item.hours:g} hours): {item.url}",
-                       _resource_passage(item, context))
+            report.say(
+                f"Learn it from {item.title} ({item.cost}, about {item.hours:g} hours): {item.url}",
+                _resource_passage(item, context),
+            )
     report.say(roadmap.hours_rule)
     if roadmap.assumed:
         names = [context.catalogue.skills[name].name for name in roadmap.assumed]
         report.say(f"Taken as known at basic level, because what you have builds on it: {base.join_words(names)}.")
-    return report.result(roadmap, done=tuple(newly), suggestions=(
-        "Mark a step done", "Change the hours a week", "Export the plan to my calendar"))
+    return report.result(
+        roadmap,
+        done=tuple(newly),
+        suggestions=("Mark a step done", "Change the hours a week", "Export the plan to my calendar"),
+    )
 
 
 def _say_left_out(report: Report, roadmap: Roadmap, needs: Passage) -> None:
     gone = sum(item.hours for item in roadmap.left_out)
     names = [f"{item.name} ({item.hours:g} h)" for item in roadmap.left_out]
-    report.say(f"{base.count_of(gone, 'hour')} of work do not fit before {roadmap.deadline}: "
-               f"drop first {base.join_words(names[:6])}{f' and {len(names) - 6} more' if len(names) > 6 else ''}.", needs)
+    report.say(
+        f"{base.count_of(gone, 'hour')} of work do not fit before {roadmap.deadline}: "
+        f"drop first {base.join_words(names[:6])}{f' and {len(names) - 6} more' if len(names) > 6 else ''}.",
+        needs,
+    )
     required = [item.name for item in roadmap.left_out if item.weight == 3]
     if required:
-        report.say(f"Among them the role requires {base.join_words(required)}, so the deadline is too early for this role.", needs)
+        report.say(
+            f"Among them the role requires {base.join_words(required)}, so the deadline is too early for this role.",
+            needs,
+        )
     if roadmap.needed_hours_per_week:
         report.say(f"Everything fits with {roadmap.needed_hours_per_week:g} hours a week or a later deadline.")
 
@@ -277,7 +359,9 @@ def _because(step: Step) -> str:
 
 
 def _when(step: Step) -> str:
-    return f"week {step.start_week}" if step.start_week == step.end_week else f"weeks {step.start_week} to {step.end_week}"
+    return (
+        f"week {step.start_week}" if step.start_week == step.end_week else f"weeks {step.start_week} to {step.end_week}"
+    )
 
 
 def _done_name(item: DoneStep, catalogue: Catalogue) -> str:
@@ -295,8 +379,12 @@ def _guide(context: SkillContext, step: Step) -> Passage | None:
 
 def _resource_passage(item: StepResource, context: SkillContext) -> Passage:
     row = next(row for row in context.catalogue.resources.values() if row.url == item.url and row.title == item.title)
-    text = f"{row.title} ({row.kind}, {row.cost}, about {row.hours:g} hours): {row.url} {row.summary} {row.not_good_for}"
-    return Passage(f"catalogue/resources/{row.id}", row.title, text, row.url, row.checked, kind="catalogue", end=len(text))
+    text = (
+        f"{row.title} ({row.kind}, {row.cost}, about {row.hours:g} hours): {row.url} {row.summary} {row.not_good_for}"
+    )
+    return Passage(
+        f"catalogue/resources/{row.id}", row.title, text, row.url, row.checked, kind="catalogue", end=len(text)
+    )
 
 
 def _stated(values: SlotValues, profile: Iterable[SkillLevel], catalogue: Catalogue) -> tuple[SkillLevel, ...]:
@@ -325,7 +413,7 @@ def _deadline(values: SlotValues, today: date) -> date | None:
         return None
     found = slots.deadline_in(text, today)
     if found is None:
-        raise RequestError(f"The deadline {text!r} is no date. Write it as 2027-06-30 or \"in 6 months\".")
+        raise RequestError(f'The deadline {text!r} is no date. Write it as 2027-06-30 or "in 6 months".')
     return found
 
 
@@ -334,7 +422,9 @@ def _deadline(values: SlotValues, today: date) -> date | None:
 
 def _minutes_per_week(hours: float) -> int:
     if not 0 < hours <= MOST_HOURS_PER_WEEK:
-        raise RequestError(f"{hours:g} hours a week cannot be planned with. Give between 0.5 and {MOST_HOURS_PER_WEEK:g}.")
+        raise RequestError(
+            f"{hours:g} hours a week cannot be planned with. Give between 0.5 and {MOST_HOURS_PER_WEEK:g}."
+        )
     minutes = int(hours * 60)
     if minutes < 30:
         raise RequestError(f"{hours:g} hours a week is too little to plan with. Give at least 0.5.")
@@ -411,21 +501,19 @@ def _fit(
     return kept, dropped
 
 
-def _order(catalogue: Catalogue, kept: set[str], edges: Mapping[str, frozenset[str]]) -> list[str]:
-    """Prerequisites first; among what is open, what the heaviest requirement waits for, then the shortest."""
-    role_weight = {name: 0.0 for name in kept}
-    return list(_walk(edges, role_weight, catalogue))
-
-
-def _walk(edges: Mapping[str, frozenset[str]], _: Mapping[str, float], catalogue: Catalogue) -> Iterable[str]:
-    position = catalogue.skill_order
-    waiting = {name: sum(name in before for before in edges.values()) for name in edges}
-    sorter = TopologicalSorter({name: [item for item in before if item in edges] for name, before in edges.items()})
+def _order(
+    catalogue: Catalogue, kept: set[str], needs: Mapping[str, _Need], edges: Mapping[str, frozenset[str]]
+) -> Iterable[str]:
+    """Prerequisites first; among what is open, what the most weight waits for, then the catalogue's order."""
+    sorter = TopologicalSorter({name: edges[name] & kept for name in kept})
     sorter.prepare()
+    waiting = {
+        name: needs[name].weight + sum(needs[other].weight for other in kept if name in edges[other]) for name in kept
+    }
     ready: list[tuple[int, int, str]] = []
     while sorter.is_active():
         for name in sorter.get_ready():
-            heapq.heappush(ready, (-waiting[name], position[name], name))
+            heapq.heappush(ready, (-waiting[name], catalogue.skill_order[name], name))
         name = heapq.heappop(ready)[2]
         sorter.done(name)
         yield name
@@ -447,27 +535,47 @@ def _pack(needs: Sequence[_Need], minutes_per_week: int) -> tuple[Allocation, ..
 
 
 def _step(
-    catalogue: Catalogue, need: _Need, allocations: Sequence[Allocation], edges: Mapping[str, frozenset[str]],
-    needs: Mapping[str, _Need], start: date,
+    catalogue: Catalogue,
+    need: _Need,
+    allocations: Sequence[Allocation],
+    edges: Mapping[str, frozenset[str]],
+    needs: Mapping[str, _Need],
+    start: date,
 ) -> Step:
     skill = catalogue.skills[need.skill]
     weeks = [item.week for item in allocations if item.skill == need.skill]
     needed_for = sorted((name for name in needs if need.skill in edges[name]), key=lambda name: -needs[name].weight)
     return Step(
-        skill=need.skill, name=skill.name, have=need.have, target=need.target, weight=need.weight,
-        hours=round(need.minutes / 60, 2), start_week=weeks[0], end_week=weeks[-1],
-        starts_on=start + timedelta(weeks=weeks[0] - 1), ends_on=start + timedelta(weeks=weeks[-1]) - timedelta(days=1),
+        skill=need.skill,
+        name=skill.name,
+        have=need.have,
+        target=need.target,
+        weight=need.weight,
+        hours=round(need.minutes / 60, 2),
+        start_week=weeks[0],
+        end_week=weeks[-1],
+        starts_on=start + timedelta(weeks=weeks[0] - 1),
+        ends_on=start + timedelta(weeks=weeks[-1]) - timedelta(days=1),
         needed_for=tuple(catalogue.skills[name].name for name in needed_for),
-        after=tuple(name for name in skill.prerequisites if name in needs), milestone=skill.project, guide=skill.guide,
-        resources=_resources(catalogue, need))
+        after=tuple(name for name in skill.prerequisites if name in needs),
+        milestone=skill.project,
+        guide=skill.guide,
+        resources=_resources(catalogue, need),
+    )
 
 
 def _resources(catalogue: Catalogue, need: _Need) -> tuple[StepResource, ...]:
     """Up to two: about this skill first, free before paid, for beginners first when starting from nothing."""
     rows = [row for row in catalogue.resources.values() if need.skill in row.skills]
     beginner = need.have == "none"
-    rows.sort(key=lambda row: (row.skills.index(need.skill), row.cost == "paid",
-                               (row.level not in {"starting", "junior"}) if beginner else row.level == "starting", row.hours))
+    rows.sort(
+        key=lambda row: (
+            row.skills.index(need.skill),
+            row.cost == "paid",
+            (row.level not in {"starting", "junior"}) if beginner else row.level == "starting",
+            row.hours,
+        )
+    )
     return tuple(StepResource(row.title, row.url, row.cost, row.hours) for row in rows[:2])
 
 
@@ -522,11 +630,16 @@ SPEC = SkillSpec(
     ),
     slots=(
         Slot("role", "Which role are you aiming at?", "role", required=True, help="Target role, e.g. data-scientist."),
-        Slot("level", "At which level: junior, mid, senior or staff?", "level", choices=base.LEVEL_WORDS,
-             help="Level of the role; junior when not given."),
+        Slot(
+            "level",
+            "At which level: junior, mid, senior or staff?",
+            "level",
+            choices=base.LEVEL_WORDS,
+            help="Level of the role; junior when not given.",
+        ),
         Slot("skills", "Which skills do you have already?", "skills", help="What you know, e.g. python,sql:basic."),
         Slot("hours_per_week", "How many hours a week can you study?", "hours", required=True, help="Hours a week."),
-        Slot("deadline", "By when should it be done?", "date", help="A date such as 2027-06-30, or \"in 6 months\"."),
+        Slot("deadline", "By when should it be done?", "date", help='A date such as 2027-06-30, or "in 6 months".'),
         Slot("done", "Which steps are done?", "skills", help="Skills to mark done; the plan is made anew."),
     ),
     run=run,

@@ -9,32 +9,80 @@ from datetime import date, timedelta
 from coach.catalogue.tables import LEVELS, Catalogue, named_in
 from coach.domain import SkillLevel
 
-_NUMBER_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
-                 "ten": 10, "eleven": 11, "twelve": 12, "fifteen": 15, "eighteen": 18, "twenty": 20, "thirty": 30,
-                 "forty": 40, "an": 1, "a": 1}
+_NUMBER_WORDS = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
+    "fifteen": 15,
+    "eighteen": 18,
+    "twenty": 20,
+    "thirty": 30,
+    "forty": 40,
+    "an": 1,
+    "a": 1,
+}
 _NUMBER = r"(\d+(?:[.,]\d+)?|" + "|".join(sorted(_NUMBER_WORDS, key=len, reverse=True)) + r")"
 _MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_name) if name} | {
-    name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
+    name.lower(): number for number, name in enumerate(calendar.month_abbr) if name
+}
 _PER_WEEK = re.compile(
     rf"\b{_NUMBER}(?:\s*(?:-|to|–)\s*{_NUMBER})?[\s-]*(?:h|hrs?|hours?)\b\s*(?:of\s+\w+\s+)?(?:per|a|each|every|/|in a|weekly)?\s*"
-    r"(?P<unit>week(?:ly)?|wk|day|daily|evening|weekend|weekday|month)?", re.I)
+    r"(?P<unit>week(?:ly)?|wk|day|daily|evening|weekend|weekday|month)?",
+    re.I,
+)
 _SPAN = re.compile(rf"\b{_NUMBER}[\s-]*(?P<unit>days?|weeks?|wks?|months?|mo|years?|yrs?)\b", re.I)
 _LEVEL_WORDS = {
-    "junior": "junior", "entry-level": "junior", "entry level": "junior", "graduate": "junior", "intern": "junior",
-    "mid": "mid", "mid-level": "mid", "mid level": "mid", "intermediate": "mid", "middle": "mid", "senior": "senior",
-    "sr": "senior", "staff": "staff", "principal": "staff", "lead": "senior"}
+    "junior": "junior",
+    "entry-level": "junior",
+    "entry level": "junior",
+    "graduate": "junior",
+    "intern": "junior",
+    "mid": "mid",
+    "mid-level": "mid",
+    "mid level": "mid",
+    "intermediate": "mid",
+    "middle": "mid",
+    "senior": "senior",
+    "sr": "senior",
+    "staff": "staff",
+    "principal": "staff",
+    "lead": "senior",
+}
 _SKILL_LEVEL_WORDS = {
-    "none": "none", "no": "none", "basic": "basic", "basics": "basic", "beginner": "basic", "some": "basic",
-    "a bit of": "basic", "a little": "basic", "working": "working", "intermediate": "working", "good": "working",
-    "strong": "strong", "advanced": "strong", "very good": "strong", "fluent": "strong", "expert": "expert"}
+    "none": "none",
+    "no": "none",
+    "basic": "basic",
+    "basics": "basic",
+    "beginner": "basic",
+    "some": "basic",
+    "a bit of": "basic",
+    "a little": "basic",
+    "working": "working",
+    "intermediate": "working",
+    "good": "working",
+    "strong": "strong",
+    "advanced": "strong",
+    "very good": "strong",
+    "fluent": "strong",
+    "expert": "expert",
+}
 
 
 def hours_per_week_in(text: str) -> float | None:
     """Hours a week named in the text: "8 hours a week", "1 hour a day" (times 7), "10h/week"; None when not named."""
     for match in _PER_WEEK.finditer(text):
         unit = (match["unit"] or "").lower()
-        after = text[match.end():match.end() + 12].lower()
-        if not unit and not re.search(r"week|weekly", text[match.start():match.end()].lower() + after):
+        after = text[match.end() : match.end() + 12].lower()
+        if not unit and not re.search(r"week|weekly", text[match.start() : match.end()].lower() + after):
             continue
         hours = _to_number(match[1])
         factor = {"day": 7.0, "daily": 7.0, "evening": 7.0, "weekday": 5.0, "month": 12 / 52}.get(unit, 1.0)
@@ -51,12 +99,20 @@ def deadline_in(text: str, today: date) -> date | None:
         except ValueError:
             return None
     for match in _SPAN.finditer(text):
-        before, after = text[max(0, match.start() - 14):match.start()].lower(), text[match.end():match.end() + 12].lower()
-        if re.search(r"hours?\s*(?:a|per|each|every)?\s*$|\b(?:a|per|each|every)\s*$", before) and match[1].lower() in {"a", "an"}:
+        before, after = (
+            text[max(0, match.start() - 14) : match.start()].lower(),
+            text[match.end() : match.end() + 12].lower(),
+        )
+        if re.search(r"hours?\s*(?:a|per|each|every)?\s*$|\b(?:a|per|each|every)\s*$", before) and match[1].lower() in {
+            "a",
+            "an",
+        }:
             continue
         if match[1].lower() in {"a", "an"} and not re.search(r"\b(?:in|within|for)\s*$", before):
             continue
-        if re.match(r"\s*(?:of\s+)?(?:experience|ago|old)|\s*as a", after) or re.search(r"(?:for|past|last|after)\s*$", before) and "experience" in text.lower():
+        if re.match(r"\s*(?:of\s+)?(?:experience|ago|old)|\s*as a", after) or (
+            re.search(r"(?:for|past|last|after)\s*$", before) and "experience" in text.lower()
+        ):
             continue
         unit, count = match["unit"].lower(), _to_number(match[1])
         if unit.startswith("d"):
@@ -64,8 +120,11 @@ def deadline_in(text: str, today: date) -> date | None:
         if unit.startswith("w"):
             return today + timedelta(weeks=count)
         return _add_months(today, round(count * (12 if unit.startswith("y") else 1)))
-    named = re.search(rf"\b(?:by|until|before|end of|in)\s+(?:the end of\s+)?({'|'.join(_MONTHS)})\b\.?\s*(\d{{1,2}}(?!\d))?,?\s*(20\d\d)?",
-                      text, re.I)
+    named = re.search(
+        rf"\b(?:by|until|before|end of|in)\s+(?:the end of\s+)?({'|'.join(_MONTHS)})\b\.?\s*(\d{{1,2}}(?!\d))?,?\s*(20\d\d)?",
+        text,
+        re.I,
+    )
     if named:
         month = _MONTHS[named[1].lower()]
         year = int(named[3]) if named[3] else today.year + (month <= today.month)
@@ -76,15 +135,21 @@ def deadline_in(text: str, today: date) -> date | None:
 
 def role_level_in(text: str) -> str | None:
     """junior, mid, senior or staff, where the text names one."""
-    found = re.search(r"\b(" + "|".join(sorted(map(re.escape, _LEVEL_WORDS), key=len, reverse=True)) + r")\b", text, re.I)
+    found = re.search(
+        r"\b(" + "|".join(sorted(map(re.escape, _LEVEL_WORDS), key=len, reverse=True)) + r")\b", text, re.I
+    )
     return _LEVEL_WORDS[found[1].lower()] if found else None
 
 
 def role_in(text: str, catalogue: Catalogue) -> str | None:
     """The id of the role that the text aims at: the last one after "become", "as a", "to"; else the first named."""
-    aim = re.search(r"\b(?:become|becoming|into|towards?|to be|to|for|as)\s+(?:an?\s+|the\s+)?(.{3,60})$", text, re.I | re.S)
+    aim = re.search(
+        r"\b(?:become|becoming|into|towards?|to be|to|for|as)\s+(?:an?\s+|the\s+)?(.{3,60})$", text, re.I | re.S
+    )
     for part in ([aim[1]] if aim else []) + [text]:
-        plural = re.sub(r"\b(engineer|scientist|analyst|architect|manager|developer|researcher)s\b", r"\1", part, flags=re.I)
+        plural = re.sub(
+            r"\b(engineer|scientist|analyst|architect|manager|developer|researcher)s\b", r"\1", part, flags=re.I
+        )
         roles = named_in(plural, catalogue.roles.values())
         if roles:
             return str(roles[0].id)
@@ -93,13 +158,18 @@ def role_in(text: str, catalogue: Catalogue) -> str | None:
 
 def models_in(text: str, catalogue: Catalogue) -> tuple[str, ...]:
     """Ids of the models that the text names."""
-    chat = [model for model in catalogue.models.values()]
+    chat = list(catalogue.models.values())
     found = named_in(text, chat)
     loose = re.sub(r"[\s_-]+", " ", text.lower())
     for model in chat:
         size = re.search(r"(\d+(?:\.\d+)?[bm])\b", model.name.lower())
         family = re.match(r"[a-z]+", model.name.lower())
-        if model in found or not size or not family or not model.mission:
+        if (
+            not size
+            or not family
+            or not model.mission
+            or any(other.name.lower().startswith(family[0]) and size[1] in other.name.lower() for other in found)
+        ):
             continue
         if re.search(rf"\b{family[0]}[ \d.]*(?:\w+ )?{re.escape(size[1])}\b", loose):
             found.append(model)
@@ -108,7 +178,10 @@ def models_in(text: str, catalogue: Catalogue) -> tuple[str, ...]:
 
 def memory_gb_in(text: str) -> float | None:
     """Gigabytes of memory named in the text; the smallest when several are."""
-    found = [float(m[1].replace(",", ".")) for m in re.finditer(r"\b(\d+(?:[.,]\d+)?)\s*-?\s*(?:gb|gib|gigs?|gigabytes?)\b", text, re.I)]
+    found = [
+        float(m[1].replace(",", "."))
+        for m in re.finditer(r"\b(\d+(?:[.,]\d+)?)\s*-?\s*(?:gb|gib|gigs?|gigabytes?)\b", text, re.I)
+    ]
     return min(found) if found else None
 
 
@@ -117,14 +190,20 @@ def skills_in(text: str, catalogue: Catalogue) -> tuple[SkillLevel, ...]:
     found: dict[str, SkillLevel] = {}
     for part in re.split(r"[,;\n]|\band\b", text):
         words = re.sub(r"[()]", " ", part).strip(" .")
-        level_match = re.search(r"[:=]\s*(\w+)\s*$|\b(" + "|".join(map(re.escape, sorted(_SKILL_LEVEL_WORDS, key=len, reverse=True))) + r")\b", words, re.I)
+        level_match = re.search(
+            r"[:=]\s*(\w+)\s*$|\b("
+            + "|".join(map(re.escape, sorted(_SKILL_LEVEL_WORDS, key=len, reverse=True)))
+            + r")\b",
+            words,
+            re.I,
+        )
         level = "working"
         name = words
         if level_match:
             word = (level_match[1] or level_match[2]).lower()
             if word in LEVELS or word in _SKILL_LEVEL_WORDS:
                 level = word if word in LEVELS else _SKILL_LEVEL_WORDS[word]
-                name = (words[:level_match.start()] + " " + words[level_match.end():]).strip(" :=")
+                name = (words[: level_match.start()] + " " + words[level_match.end() :]).strip(" :=")
         skill = catalogue.find_skill(name) if name else None
         if skill is None:
             near = named_in(name, catalogue.skills.values(), min_length=2)

@@ -1,4 +1,4 @@
-"""What the Discord bot remembers: servers' settings and budgets, seen events, answers, votes, profiles and notes.
+"""What the Discord bot remembers: servers' settings and budgets, seen events, answers, votes and notes.
 
 Every read of a server's rows takes the server's id, and every read of a person's rows the person's id, so that no caller
 can mix two of them up. Ids are Discord snowflakes as text; ids of private places are "" for the server.
@@ -57,6 +57,7 @@ _answers = sa.Table(
     sa.Column("question", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("evidence", sa.Text, nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
     sa.Column("at", sa.Float, nullable=False),
 )
 _votes = sa.Table(
@@ -66,12 +67,6 @@ _votes = sa.Table(
     sa.Column("answer", sa.String(32), primary_key=True),
     sa.Column("vote", sa.String(4), nullable=False),
     sa.Column("at", sa.Float, nullable=False),
-)
-_profiles = sa.Table(
-    "discord_profiles",
-    _metadata,
-    sa.Column("user", sa.String(24), primary_key=True),
-    sa.Column("profile", sa.Text, nullable=False),
 )
 _threads = sa.Table(
     "discord_threads",
@@ -115,7 +110,10 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """One answer as it was given, or is being given: state is running, done, failed, stopped or interrupted."""
+    """One answer as it was given, or is being given: state is running, done, failed, stopped or interrupted.
+
+    `options` and `answer` (JSON of coach.store.sessions) let a later process try again and show the evidence.
+    """
 
     id: str
     user: str
@@ -130,6 +128,7 @@ class AnswerRow:
     question: str = ""
     text: str = ""
     evidence: tuple[str, ...] = ()
+    answer: str = ""
     at: float = field(default_factory=time.time)
 
 
@@ -299,17 +298,6 @@ class ServerStore:
 
     # -- people --------------------------------------------------------------------------------------------------
 
-    def profile(self, user: str) -> dict[str, Any]:
-        """What a person told about themselves; empty when nothing."""
-        with self._engine.connect() as connection:
-            row = connection.execute(sa.select(_profiles.c.profile).where(_profiles.c.user == user)).first()
-        return dict(json.loads(row.profile)) if row else {}
-
-    def save_profile(self, user: str, profile: dict[str, Any]) -> None:
-        """Keep what a person told about themselves."""
-        with self._write() as connection:
-            _upsert(connection, _profiles, {"user": user}, {"profile": json.dumps(profile)})
-
     def export(self, user: str) -> dict[str, Any]:
         """Everything that is kept about a person, ready for JSON."""
         with self._engine.connect() as connection:
@@ -317,13 +305,13 @@ class ServerStore:
                      for row in connection.execute(sa.select(_votes).where(_votes.c.user == user))]
             threads = [row.thread for row in connection.execute(sa.select(_threads).where(_threads.c.user == user))]
         answers = [asdict(row) for row in self._answers(_answers.c.user == user)]
-        return {"user": user, "profile": self.profile(user), "answers": answers, "votes": votes, "threads": threads}
+        return {"user": user, "answers": answers, "votes": votes, "threads": threads}
 
     def forget(self, user: str) -> dict[str, int]:
         """Delete everything of a person; rows by kind. Votes stay as counts under a name that leads to nobody."""
         with self._write() as connection:
             counts = {}
-            for kind, table in (("answers", _answers), ("profile", _profiles), ("threads", _threads)):
+            for kind, table in (("answers", _answers), ("threads", _threads)):
                 counts[kind] = connection.execute(table.delete().where(table.c.user == user)).rowcount
             mine = list(connection.execute(sa.select(_votes).where(_votes.c.user == user)))
             connection.execute(_votes.delete().where(_votes.c.user == user))

@@ -1,0 +1,1 @@
+"""One file a group of commands; bots/cli.py puts them together."""

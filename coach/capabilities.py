@@ -1,0 +1,142 @@
+"""Runs a skill of the register: finds which one a text asks for, fills its slots, and makes its result an Answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from coach.domain import Answer, Confidence, Passage, Profile, Request, Sentence
+from coach.errors import RequestError
+from coach.skills.base import DoneStep, PracticeRecord, SkillContext, SkillResult, SkillSpec, SlotValues
+
+if TYPE_CHECKING:
+    from coach.catalogue.tables import Catalogue
+    from coach.domain import Embedder
+    from coach.skills.base import ProfileStore
+
+SESSIONS_KEPT = 2000
+
+
+class Progress(Protocol):
+    """Where done steps and graded answers of a person are kept: coach/store/progress.py."""
+
+    def done_steps(self, user: str) -> tuple[DoneStep, ...]:
+        """The steps a person has marked as done."""
+        ...
+
+    def practice(self, user: str) -> tuple[PracticeRecord, ...]:
+        """The interview answers graded so far, oldest first."""
+        ...
+
+    def record(self, user: str, done: Sequence[DoneStep], practice: Sequence[PracticeRecord]) -> None:
+        """Keep new records."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Routed:
+    """Which skill a text asks for, and what it already says about the slots."""
+
+    skill: str
+    values: SlotValues
+    question: str = ""
+
+
+class Capabilities:
+    """Runs skills and remembers, per session, what a skill wants to go on with (a question of a mock interview, say)."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        embedder: Embedder,
+        skills: Sequence[SkillSpec],
+        route: Callable[[str], Routed],
+        read_file: Callable[[bytes, str], str],
+        runnable_models: Callable[[], tuple[str, ...]],
+        profiles: ProfileStore | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._catalogue = catalogue
+        self._embedder = embedder
+        self._skills = {skill.name: skill for skill in skills}
+        self._route = route
+        self._read_file = read_file
+        self._runnable_models = runnable_models
+        self._profiles = profiles
+        self._progress = progress
+        self._open: OrderedDict[str, tuple[str, SlotValues, str]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def route(self, request: Request) -> str:
+        """The skill that goes on in this session, else the one the text asks for, else "ask"."""
+        with self._lock:
+            waiting = self._open.get(_who(request))
+        if waiting and not request.text.rstrip().endswith("?"):
+            return waiting[0]
+        return self._route(request.text).skill
+
+    def run(self, request: Request, passages: Callable[[str, int], Sequence[Passage]]) -> Answer:
+        """The answer of request.skill. Raises RequestError when there is no such skill or a slot is unreadable."""
+        spec = self._skills.get(request.skill)
+        if spec is None:
+            raise RequestError(f"There is no skill {request.skill!r}. Known: ask, {', '.join(self._skills)}.")
+        who = _who(request)
+        with self._lock:
+            skill, earlier, state = self._open.get(who, ("", SlotValues(), ""))
+        if skill != spec.name:
+            earlier, state = SlotValues(), ""
+        values = SlotValues(request.options).over(self._route(request.text).values).over(earlier)
+        values = self._answer_open_question(spec, request, values, earlier)
+        profile = request.profile
+        if self._profiles and request.user and profile == Profile():
+            profile = self._profiles.load(request.user)
+        context = SkillContext(
+            catalogue=self._catalogue, embedder=self._embedder, find_passages=passages,
+            guide=lambda document: next(iter(p for p in passages(document, 20) if p.document == document), None),
+            read_file=self._read_file, runnable_models=self._runnable_models(), profiles=self._profiles, state=state,
+            done=self._progress.done_steps(request.user) if self._progress and request.user else (),
+            practice=self._progress.practice(request.user) if self._progress and request.user else (),
+        )
+        result = spec.run(dataclasses.replace(request, profile=profile), values, context)
+        if self._progress and request.user and (result.done or result.practice):
+            self._progress.record(request.user, result.done, result.practice)
+        self._remember(who, spec.name, values, result)
+        return _answer(spec, result)
+
+    def _answer_open_question(
+        self, spec: SkillSpec, request: Request, values: SlotValues, earlier: SlotValues
+    ) -> SlotValues:
+        """A short text that follows "how many hours a week?" is the value of that slot."""
+        asked = earlier.text("_asked")
+        if asked and not values.text(asked):
+            return SlotValues((*values.pairs, (asked, request.text)))
+        return values
+
+    def _remember(self, who: str, skill: str, values: SlotValues, result: SkillResult) -> None:
+        missing = next((slot.name for slot in self._skills[skill].slots if slot.question == result.follow_up), "")
+        with self._lock:
+            if not who or (not missing and not result.state):
+                self._open.pop(who, None)
+                return
+            kept = tuple(pair for pair in values.pairs if pair[0] != "_asked") if missing else ()
+            self._open[who] = (skill, SlotValues((*kept, ("_asked", missing)) if missing else kept), result.state or "")
+            self._open.move_to_end(who)
+            while len(self._open) > SESSIONS_KEPT:
+                self._open.popitem(last=False)
+
+
+def _who(request: Request) -> str:
+    return request.session or request.user
+
+
+def _answer(spec: SkillSpec, result: SkillResult) -> Answer:
+    sentences = list(result.sentences)
+    if result.follow_up:
+        paragraph = sentences[-1].paragraph + 1 if sentences else 0
+        sentences.append(Sentence(result.follow_up, verdict="computed", paragraph=paragraph))
+    return Answer("answered", tuple(sentences), result.passages, mode="computed", confidence=Confidence(1.0, 1.0),
+                  engine="none", skill=spec.name, suggestions=result.suggestions, result=result.result)

@@ -1,0 +1,157 @@
+"""What a running `generate` is wired to: tokens out through a queue, text from tokens, and a stop that always works."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+POLL_SECONDS = 0.05
+
+
+class Stopped(Exception):
+    """Raised inside a forward pass to leave it at once."""
+
+
+class StopFlag:
+    """Set when the consumer left or its `cancel` event was set."""
+
+    def __init__(self, cancel: threading.Event | None = None) -> None:
+        self._cancel = cancel
+        self._left = threading.Event()
+
+    def set(self) -> None:
+        """Stop: nobody listens any more."""
+        self._left.set()
+
+    def __call__(self) -> bool:
+        return self._left.is_set() or (self._cancel is not None and self._cancel.is_set())
+
+
+class TokenQueue:
+    """A streamer in transformers' sense, read from another thread. The prompt, which comes first, is skipped."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[list[int] | BaseException | None] = queue.SimpleQueue()
+        self._seen_prompt = False
+
+    def put(self, value: torch.Tensor) -> None:
+        """Called by generate with the prompt, then with each batch of new ids."""
+        if self._seen_prompt:
+            self._queue.put(value.reshape(-1).tolist())
+        self._seen_prompt = True
+
+    def end(self) -> None:
+        """Called by generate; the end is told by `finish`, which also runs after an error."""
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """No more tokens come."""
+        self._queue.put(error)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        while True:
+            item = self._queue.get()
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+
+class Detokenizer:
+    """Text from ids as they come, such that the pieces joined are the text of all ids.
+
+    Decodes a window, not single ids: an id may be part of a character, and a tokenizer may drop a leading space.
+    Control tokens are dropped, except the thinking tags, which the caller splits at.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        keep = {tokenizer.get_vocab().get(tag) for tag in ("<think>", "</think>")}
+        self._dropped = frozenset(set(tokenizer.all_special_ids) - keep)
+        self._ids: list[int] = []
+        self._start = 0
+        self._read = 0
+
+    def add(self, ids: Sequence[int]) -> str:
+        """The text that these ids complete."""
+        self._ids += [id for id in ids if id not in self._dropped]
+        before = self._decode(self._ids[self._start:self._read])
+        text = self._decode(self._ids[self._start:])
+        if len(text) <= len(before) or text.endswith("\ufffd"):
+            return ""
+        self._start, self._read = self._read, len(self._ids)
+        return text[len(before):]
+
+    def finish(self) -> str:
+        """What was held back as an unfinished character."""
+        before = self._decode(self._ids[self._start:self._read])
+        return self._decode(self._ids[self._start:])[len(before):]
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        decoded: str = self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return decoded
+
+
+def stop_criteria(flag: StopFlag) -> Any:
+    """A StoppingCriteriaList that ends generation after the current token once the flag is set."""
+    from transformers import StoppingCriteriaList
+
+    return StoppingCriteriaList([_criterion_class()(flag)])
+
+
+def presence_penalty(penalty: float, prompt_tokens: int) -> Any:
+    """A LogitsProcessorList that lowers every token the answer holds already; empty for 0. transformers has none."""
+    from transformers import LogitsProcessorList
+
+    return LogitsProcessorList([_penalty_class()(penalty, prompt_tokens)] if penalty else [])
+
+
+def stop_inside_forward(model: Any, flag: StopFlag) -> list[Any]:
+    """Let the flag end even a long prefill, layer by layer; returns handles to remove."""
+
+    def check(*_: Any) -> None:
+        if flag():
+            raise Stopped
+
+    import torch
+
+    layers = [child for module in model.modules() if isinstance(module, torch.nn.ModuleList) for child in module]
+    return [layer.register_forward_pre_hook(check) for layer in layers]
+
+
+@cache
+def _criterion_class() -> Any:
+    """Made at first use: the base class lives in transformers, which takes seconds to import."""
+    import torch
+    from transformers import StoppingCriteria
+
+    class StopWhenSet(StoppingCriteria):
+        def __init__(self, flag: StopFlag) -> None:
+            self.flag = flag
+
+        def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+            return torch.full((input_ids.shape[0],), self.flag(), dtype=torch.bool, device=input_ids.device)
+
+    return StopWhenSet
+
+
+@cache
+def _penalty_class() -> Any:
+    import torch
+    from transformers import LogitsProcessor
+
+    class PresencePenalty(LogitsProcessor):
+        def __init__(self, penalty: float, prompt_tokens: int) -> None:
+            self.penalty, self.prompt_tokens = penalty, prompt_tokens
+
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            seen = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, input_ids[:, self.prompt_tokens:], True)
+            return scores - self.penalty * seen
+
+    return PresencePenalty
