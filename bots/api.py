@@ -199,17 +199,17 @@ def build_router(service: Service, find_user: Callable[[Request], str]) -> APIRo
 
 
 def _add_openai(router: APIRouter, service: Service, find_user: Callable[[Request], str]) -> None:
-    User = Annotated[str, Depends(find_user)]
+    who = Depends(find_user)
 
     @router.get("/v1/models", tags=["openai"])
-    async def list_models(user: User) -> dict[str, Any]:
+    async def list_models(user: str = who) -> dict[str, Any]:
         """`coach` routes a question to the skill that fits; `coach/<skill>` picks one."""
         names = ["coach", "coach/ask", *(f"coach/{skill.name}" for skill in service.coach.skills)]
         return {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "coach"}
                                            for name in dict.fromkeys(names)]}
 
     @router.post("/v1/chat/completions", tags=["openai"])
-    async def complete_chat(body: ChatBody, http: Request, user: User) -> Response:
+    async def complete_chat(body: ChatBody, http: Request, user: str = who) -> Response:
         """Answer the last user message. Sources come as `annotations` and as a list at the end of the text."""
         request = _chat_request(body, service, user)
         cancel = threading.Event()
@@ -305,7 +305,7 @@ def _annotations(answer: Answer, text: str) -> list[dict[str, Any]]:
         while (start := text.find(marker, start + 1)) >= 0:
             found.append({"type": "url_citation", "url_citation": {
                 "url": passage.source, "title": passage.title, "start_index": start, "end_index": start + len(marker)}})
-    return sorted(found, key=lambda item: item["url_citation"]["start_index"])  # type: ignore[index]  # built above
+    return sorted(found, key=lambda item: item["url_citation"]["start_index"])
 
 
 def _usage(answer: Answer) -> dict[str, int]:
@@ -322,13 +322,13 @@ def _summary(answer: Answer) -> dict[str, Any]:
 
 
 def _add_ask(router: APIRouter, service: Service, find_user: Callable[[Request], str]) -> None:
-    User = Annotated[str, Depends(find_user)]
+    who = Depends(find_user)
 
     @router.post("/api/ask", tags=["coach"], responses={**WITH_ID, 200: {
         "description": "The answer; or, with `Accept: text/event-stream` or `stream`, the events queued, retrieved, "
                        "sentence, answer and error as they happen",
         "content": {"application/json": {}, "text/event-stream": {}}}})
-    async def ask(body: AskBody, http: Request, user: User) -> Response:
+    async def ask(body: AskBody, http: Request, user: str = who) -> Response:
         """Ask the coach."""
         request = _ask_request(body, service, user)
         cancel = threading.Event()
@@ -342,7 +342,7 @@ def _add_ask(router: APIRouter, service: Service, find_user: Callable[[Request],
         return _json(answer_values(answer))
 
     @router.get("/api/skills", tags=["coach"])
-    async def list_skills(user: User) -> list[dict[str, Any]]:
+    async def list_skills(user: str = who) -> list[dict[str, Any]]:
         """What the coach can do besides answering questions, with the options of each skill."""
         return [{"name": skill.name, "title": skill.title, "summary": skill.summary, "examples": list(skill.examples),
                  "slots": [plain(slot) for slot in skill.slots]} for skill in service.coach.skills]
@@ -418,24 +418,24 @@ def plain(value: Any) -> Any:
 
 
 def _add_records(router: APIRouter, service: Service, find_user: Callable[[Request], str]) -> None:
-    User = Annotated[str, Depends(find_user)]
+    who = Depends(find_user)
     sessions = service.sessions
     unknown = HTTPException(404, "You have no such conversation. GET /api/conversations lists yours.")
 
     @router.get("/api/conversations", tags=["conversations"])
     def list_conversations(
-        user: User, search: Annotated[str, Query(max_length=200, description="Words to look for.")] = ""
+        search: Annotated[str, Query(max_length=200, description="Words to look for.")] = "", user: str = who
     ) -> list[dict[str, Any]]:
         """Your conversations, latest first."""
         return [_conversation(item) for item in sessions.list_conversations(user, search=search)]
 
     @router.post("/api/conversations", tags=["conversations"], status_code=201)
-    def start_conversation(body: TitleBody, user: User) -> dict[str, Any]:
+    def start_conversation(body: TitleBody, user: str = who) -> dict[str, Any]:
         """A new, empty conversation; pass its id to /api/ask."""
         return _conversation(sessions.start_conversation(user, body.title))
 
     @router.get("/api/conversations/{conversation}", tags=["conversations"], responses=WITH_ID)
-    def read_conversation(conversation: ConversationId, user: User) -> Response:
+    def read_conversation(conversation: ConversationId, user: str = who) -> Response:
         """A conversation with its questions, answers and your votes."""
         found = sessions.find_conversation(user, conversation)
         if found is None:
@@ -444,8 +444,26 @@ def _add_records(router: APIRouter, service: Service, find_user: Callable[[Reque
                   "created": turn.created, "vote": turn.vote} for turn in sessions.load_turns(user, conversation)]
         return _json({**_conversation(found), "turns": turns})
 
+    @router.get("/api/conversations/{conversation}/export", tags=["conversations"], responses=WITH_ID)
+    def export_conversation(
+        conversation: ConversationId, form: Literal["markdown", "json"] = "markdown", user: str = who
+    ) -> Response:
+        """A conversation as a file."""
+        found = sessions.find_conversation(user, conversation)
+        if found is None:
+            raise unknown
+        if form == "json":
+            made, kind, ending = read_conversation(conversation, user).body, "application/json", "json"
+        else:
+            talk = "\n\n".join(f"## {render.escape_markdown(turn.question)}\n\n{render.render_markdown(turn.answer)}"
+                               for turn in sessions.load_turns(user, conversation))
+            title = render.escape_markdown(found.title or "Conversation")
+            made, kind, ending = f"# {title}\n\n{talk}\n".encode(), "text/markdown; charset=utf-8", "md"
+        return Response(bytes(made), media_type=kind, headers={
+            "content-disposition": f'attachment; filename="conversation-{conversation[:8]}.{ending}"'})
+
     @router.patch("/api/conversations/{conversation}", tags=["conversations"], responses=WITH_ID)
-    def rename_conversation(conversation: ConversationId, body: RenameBody, user: User) -> dict[str, Any]:
+    def rename_conversation(conversation: ConversationId, body: RenameBody, user: str = who) -> dict[str, Any]:
         """Give it another title."""
         if not sessions.rename_conversation(user, conversation, body.title):
             raise unknown
@@ -455,39 +473,39 @@ def _add_records(router: APIRouter, service: Service, find_user: Callable[[Reque
         return _conversation(found)
 
     @router.delete("/api/conversations/{conversation}", tags=["conversations"], responses=WITH_ID, status_code=204)
-    def delete_conversation(conversation: ConversationId, user: User) -> Response:
+    def delete_conversation(conversation: ConversationId, user: str = who) -> Response:
         """Delete it with its answers and votes."""
         if not sessions.delete_conversation(user, conversation):
             raise unknown
         return Response(status_code=204)
 
     @router.post("/api/feedback", tags=["coach"], responses=WITH_ID, status_code=204)
-    def give_feedback(body: FeedbackBody, user: User) -> Response:
+    def give_feedback(body: FeedbackBody, user: str = who) -> Response:
         """Vote on an answer; an empty vote takes it back."""
         if not service.vote(user, body.answer, body.vote, body.reason):
             raise HTTPException(404, "You have no such answer in your conversations.")
         return Response(status_code=204)
 
     @router.get("/api/profile", tags=["profile"])
-    def read_profile(user: User) -> dict[str, Any]:
+    def read_profile(user: str = who) -> dict[str, Any]:
         """What you told about yourself."""
         values: dict[str, Any] = plain(sessions.load_profile(user))
         return values
 
     @router.put("/api/profile", tags=["profile"])
-    def write_profile(body: ProfileBody, user: User) -> dict[str, Any]:
+    def write_profile(body: ProfileBody, user: str = who) -> dict[str, Any]:
         """Replace it."""
         sessions.save_profile(user, body.to_profile())
         return read_profile(user)
 
     @router.get("/api/profile/export", tags=["profile"])
-    def export_everything(user: User) -> Response:
+    def export_everything(user: str = who) -> Response:
         """All that is kept about you."""
         return Response(sessions.export_user(user), media_type="application/json",
                         headers={"content-disposition": 'attachment; filename="coach-export.json"'})
 
     @router.delete("/api/profile", tags=["profile"])
-    def delete_everything(user: User) -> dict[str, int]:
+    def delete_everything(user: str = who) -> dict[str, int]:
         """Delete all that is kept about you: conversations, votes and profile."""
         return {"deleted": sessions.delete_user(user)}
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from bots.commands import index, knowledge, models
+from bots.commands import index, knowledge, models, serve, skills
 from bots.commands.console import (
     Json,
     Mode,
@@ -32,6 +32,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="
 app.add_typer(index.app, name="index")
 app.add_typer(models.app, name="models")
 app.add_typer(knowledge.app, name="knowledge")
+for command in (skills.roadmap, skills.gap, skills.resume, skills.interview, skills.advise, serve.serve, serve.discord):
+    app.command()(command)
+app.add_typer(skills.profile_app, name="profile")
 
 EXIT_CODES: tuple[tuple[type[CoachError], int], ...] = (
     (ConfigError, 3), (KnowledgeError, 4), (EngineError, 5), (StoreError, 3), (RequestError, 2))
@@ -123,6 +126,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
 def main() -> None:
     """Run the command line; errors become one paragraph and an exit code."""
     try:
+        _add_entry_points()
         app()
     except CoachError as error:
         if _debug:
@@ -131,6 +135,18 @@ def main() -> None:
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _add_entry_points() -> None:
+    """Commands of packages above or beside the front ends (evals): bots/ does not import them."""
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group="coach.commands"):
+        command = entry.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=entry.name)
+        else:
+            app.command(entry.name)(command)
 
 
 def _images(paths: list[Path]) -> Any:

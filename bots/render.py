@@ -128,7 +128,7 @@ def _mark_line(line: str, marks: str, verdict: str) -> str:
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if all(re.fullmatch(r":?-{2,}:?", cell) for cell in cells):
             return "skip\t"
-        return "tr\t" + "".join(f"<td>{_inline_html(cell)}</td>" for cell in cells) + (f"<td>{marks}</td>" if marks else "")
+        return "tr\t" + "".join(f"<td>{_inline_html(cell)}</td>" for cell in cells) + f"<td>{marks}</td>" * bool(marks)
     for kind, pattern in (("li", _BULLET), ("oli", _NUMBERED), ("h", _HEADING)):
         if pattern.match(line):
             return f"{kind}\t{_inline_html(pattern.sub('', line))}{marks}"
@@ -150,7 +150,8 @@ def _block_html(lines: Sequence[str]) -> str:
             open_tag = tag
         elif tag == "p":
             blocks.append(" ")
-        blocks.append(f"<li>{content}</li>" if kind in {"li", "oli"} else f"<tr>{content}</tr>" if kind == "tr" else content)
+        item = {"li": "li", "oli": "li", "tr": "tr"}.get(kind)
+        blocks.append(f"<{item}>{content}</{item}>" if item else content)
     return "".join(blocks) + (f"</{open_tag}>" if open_tag else "")
 
 
@@ -174,8 +175,9 @@ def _source_html(source: NumberedSource) -> str:
         where = '<span class="kept">Your own document</span>'
     elif link:
         where = _link_html(link, "Open the source")
-    references = "".join(f"<li>{_link_html(safe_link(r.url), r.title or r.url)}<small>{escape(r.publisher)}</small></li>"
-                         for r in passage.references if safe_link(r.url) and safe_link(r.url) != link)
+    references = "".join(
+        f"<li>{_link_html(safe_link(r.url), r.title or r.url)} <small>{escape(r.publisher)}</small></li>"
+        for r in passage.references if safe_link(r.url) and safe_link(r.url) != link)
     rests_on = f'<p class="rests">It rests on</p><ul class="references">{references}</ul>' if references else ""
     return (
         f'<article class="source" data-n="{source.number}"><header><span class="number">{source.number}</span>'

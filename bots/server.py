@@ -176,7 +176,7 @@ def _mount_web(app: FastAPI, service: Service, accounts: Accounts) -> None:
     here = Path(__file__).parent
     gradio.mount_gradio_app(
         app, web.build_blocks(service), path="/", theme=web.build_theme(), css_paths=[here / "theme.css"],
-        head=web.HEAD, auth_dependency=lambda request: accounts.identify(request.headers, request.cookies),
+        head=web.page_head(), auth_dependency=lambda request: accounts.identify(request.headers, request.cookies),
         allowed_paths=[], max_file_size=api.LARGEST_FILE_BYTES, show_error=False, footer_links=[], ssr_mode=False,
         enable_monitoring=False, mcp_server=False, pwa=False, run_history=False)
 
@@ -246,7 +246,8 @@ def _login_page(problem: str) -> str:
     said = f'<p role="alert">{html.escape(problem)}</p>' if problem else ""
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Log in - career coach</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
-body{{font:17px/1.5 Georgia,serif;background:#f7f3ec;color:#2b2622;display:grid;place-items:center;min-height:100vh;margin:0}}
+body{{font:17px/1.5 Georgia,serif;background:#f7f3ec;color:#2b2622;display:grid;place-items:center;min-height:100vh;
+margin:0}}
 form{{background:#fffdf9;padding:2rem;border:1px solid #e2d8c8;border-radius:14px;width:min(22rem,86vw)}}
 label{{display:block;margin:.8rem 0 .2rem}}input{{width:100%;font:inherit;padding:.5rem;border:1px solid #8a7d6c;
 border-radius:8px;box-sizing:border-box;background:#fff;color:inherit}}button{{margin-top:1.2rem;font:inherit;

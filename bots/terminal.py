@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 
 from coach.domain import Answer, Event, Queued, Retrieved, SentenceReady
 
+_ITEM = re.compile(r"(?:[-*]|\d+[.)])\s")
 MODES = {
     "write": "worded by {model}, every sentence checked against its source",
     "quote": "quoted from the documents",
@@ -42,6 +45,9 @@ class TerminalAnswer:
         marks = "".join(f"[{self._numbers[p.id]}]" for p in event.passages)
         if self._paragraph is not None and event.sentence.paragraph != self._paragraph:
             self.console.print("\n")
+            self._column = 0
+        elif self._column and _ITEM.match(event.sentence.text):
+            self.console.print()
             self._column = 0
         self._paragraph = event.sentence.paragraph
         text = event.sentence.text + (" " + marks if marks else "")

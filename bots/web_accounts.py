@@ -87,8 +87,8 @@ def load_accounts(settings: Settings) -> Accounts:
     if not auth:
         if not is_loopback(settings.host):
             raise ConfigError(
-                f"host {settings.host!r} can be reached from other machines, and `auth` is empty: anyone could read your "
-                "conversations. Set COACH_AUTH to an accounts file or proxy:HEADER, or listen on 127.0.0.1.")
+                f"host {settings.host!r} can be reached from other machines, and `auth` is empty: anyone could read "
+                "your conversations. Set COACH_AUTH to an accounts file or proxy:HEADER, or listen on 127.0.0.1.")
         return Accounts()
     if auth.lower().startswith("proxy:"):
         header = auth[len("proxy:"):].strip().lower()

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from bots.bridge import carry
 from coach.admission import Admission, Cancelled
 from coach.domain import Answer, Event, Queued, Request
 from coach.errors import CoachError, EngineUnavailable, QueueFull
@@ -20,6 +22,7 @@ from coach.store.tables import Database
 if TYPE_CHECKING:
     from coach.pipeline import Coach
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _SECONDS = (0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80)
@@ -38,7 +41,8 @@ class Metrics:
                                         registry=self.registry)
         self.total = Histogram("coach_answer_seconds", "Time to the whole answer", buckets=_SECONDS,
                                registry=self.registry)
-        self.waited = Histogram("coach_queue_wait_seconds", "Time in the queue", buckets=_SECONDS, registry=self.registry)
+        self.waited = Histogram("coach_queue_wait_seconds", "Time in the queue", buckets=_SECONDS,
+                                registry=self.registry)
         self.tokens = Counter("coach_tokens", "Tokens by kind", ("kind",), registry=self.registry)
         self.dropped = Counter("coach_dropped_sentences", "Sentences withheld as unsupported", registry=self.registry)
         self.feedback = Counter("coach_feedback", "Votes", ("vote",), registry=self.registry)
@@ -61,6 +65,7 @@ class Service:
         self.metrics.running.set_function(lambda: len(self._running))
         self._running: dict[threading.Event, str] = {}
         self._closing = False
+        self._threads = DaemonThreads()
 
     @property
     def busy(self) -> int:
@@ -89,7 +94,8 @@ class Service:
         started, queued_at = time.perf_counter(), 0.0
         outcome = "error"
         try:
-            async for event in _into_asyncio(self.coach, request, flag):
+            async for event in carry(lambda stop: self.coach.stream(request, cancel=stop), cancel=flag,
+                                     executor=self._threads):
                 if isinstance(event, Queued):
                     queued_at = queued_at or time.perf_counter()
                 elif queued_at:
@@ -105,6 +111,11 @@ class Service:
         except QueueFull:
             outcome = "refused"
             raise
+        except CoachError:
+            raise
+        except Exception as error:  # outermost handler of every front end: strangers' errors become typed
+            log.exception("the coach failed")
+            raise EngineUnavailable("Something broke while answering; it was logged. Ask again.") from error
         finally:
             if flag.is_set():
                 outcome = "cancelled"
@@ -156,37 +167,18 @@ class Service:
             self.metrics.index.labels(answer.index_version).set(1)
 
 
-async def _into_asyncio(coach: Coach, request: Request, cancel: threading.Event) -> AsyncIterator[Event]:
-    """The one bridge from the synchronous core: a thread runs the stream, the event loop reads it.
+class DaemonThreads(Executor):
+    """A thread for each task; being daemons, an engine that hangs cannot keep the process from ending."""
 
-    The thread is a daemon, so that an engine that hangs cannot keep the process from ending.
-    """
-    loop = asyncio.get_running_loop()
-    events: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run it in a thread of its own."""
+        future: Future[T] = Future()
 
-    def put(item: Event | BaseException | None) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(events.put_nowait, item)
+        def run() -> None:
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:
+                future.set_exception(error)
 
-    def run() -> None:
-        try:
-            for event in coach.stream(request, cancel=cancel):
-                put(event)
-            put(None)
-        except CoachError as error:
-            put(error)
-        except Exception as error:  # the outermost handler of the thread; the reader turns it into a typed error
-            log.exception("the coach failed")
-            put(error)
-
-    thread = threading.Thread(target=run, name="coach-answer", daemon=True)
-    thread.start()
-    try:
-        while (item := await events.get()) is not None:
-            if isinstance(item, CoachError):
-                raise item
-            if isinstance(item, BaseException):
-                raise EngineUnavailable("Something broke while answering; it was logged. Ask again.") from item
-            yield item
-    finally:
-        cancel.set()
+        threading.Thread(target=run, name="coach-answer", daemon=True).start()
+        return future

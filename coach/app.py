@@ -7,20 +7,28 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from coach.admission import Admission
+from coach.capabilities import Capabilities, Routed
 from coach.catalogue.tables import Catalogue, Grade
 from coach.domain import Embedder
 from coach.engines.embedded import EMBEDDED, ensure_embedded
 from coach.engines.select import open_engine, plan_engine
+from coach.engines.weights import find_weights
 from coach.errors import ConfigError, EngineUnavailable
 from coach.ingest.build import BuildReport, Progress, build_index
 from coach.pipeline import Coach, Parts
 from coach.retrieval.embedder import HashingEmbedder, SentenceTransformerEmbedder
 from coach.retrieval.snapshot import SnapshotReader, current_version
 from coach.settings import Settings, load_settings
+from coach.store.embeddings import EmbeddingCache, key
+from coach.store.sessions import Sessions
+from coach.store.tables import Database
 from coach.verify import Verifier
 
 if TYPE_CHECKING:
+    from coach.domain import Vectors
     from coach.pipeline import SkillRunner
     from coach.skills.base import SkillSpec
 
@@ -44,6 +52,7 @@ def open_coach(settings: Settings | None = None, *, progress: Report = _silent) 
     embedder = open_embedder(settings, progress=progress)
     if current_version(index_dir(settings)) is None:
         build(settings, embedder=embedder, catalogue=catalogue, progress=progress)
+    skills = _register()
     names = [name for model in catalogue.models.values() for name in (model.name, *model.aliases)]
     parts = Parts(
         settings=settings,
@@ -54,10 +63,15 @@ def open_coach(settings: Settings | None = None, *, progress: Report = _silent) 
         open_engine=lambda: open_engine(settings, catalogue, _fetching(progress)),
         grade=lambda: model_grade(settings, catalogue),
         admission=Admission(queue_size=settings.queue_size, per_minute=settings.requests_per_minute),
-        skills=_register(),
-        runner=_runner(settings, catalogue, embedder),
+        skills=skills,
+        runner=_runner(settings, catalogue, embedder, skills, open_sessions(settings)),
     )
     return Coach(parts)
+
+
+def open_sessions(settings: Settings) -> Sessions:
+    """Conversations, feedback and profiles in the database of the settings."""
+    return Sessions(Database(settings.database))
 
 
 def build(
@@ -142,5 +156,77 @@ def _register() -> tuple[SkillSpec, ...]:
     return register()
 
 
-def _runner(settings: Settings, catalogue: Catalogue, embedder: Embedder) -> SkillRunner | None:
-    return None
+def _runner(
+    settings: Settings, catalogue: Catalogue, embedder: Embedder, skills: tuple[SkillSpec, ...], sessions: Sessions
+) -> SkillRunner:
+    from coach.skills.router import ASK, Router
+
+    router = Router(_Remembering(embedder, settings.data_dir / "embeddings.sqlite"), skills, catalogue=catalogue)
+
+    def route(text: str) -> Routed:
+        found = router.route(text)
+        # Between a skill and a plain question, answer the question: that is never wrong.
+        between_skills = found.unsure and ASK not in (found.skill, found.runner_up)
+        skill = ASK if found.unsure and not between_skills else found.skill
+        return Routed(skill, found.slots, found.question if between_skills else "")
+
+    return Capabilities(
+        catalogue=catalogue, embedder=embedder, skills=skills, route=route, read_file=read_upload,
+        runnable_models=lambda: tuple(card.id for card in catalogue.models.values() if find_weights(card, settings)),
+        profiles=_Profiles(sessions),
+    )
+
+
+def read_upload(content: bytes, name: str) -> str:
+    """The text of a resume or an advertisement, read in a throw-away process with limits."""
+    from coach.skills.resume import read_file
+
+    return read_file(content, name)
+
+
+class _Profiles:
+    """The profile table as the skills see it."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def load(self, user: str) -> Profile:
+        return self._sessions.load_profile(user)
+
+    def save(self, user: str, profile: Profile) -> None:
+        self._sessions.save_profile(user, profile)
+
+    def delete(self, user: str) -> bool:
+        known = self._sessions.load_profile(user) != Profile()
+        self._sessions.save_profile(user, Profile())
+        return known
+
+
+class _Remembering:
+    """An embedder that keeps the vectors of the router's example phrases on disk: a second start embeds none."""
+
+    def __init__(self, embedder: Embedder, path: Path) -> None:
+        self._embedder = embedder
+        self._path = path
+        self.fingerprint = embedder.fingerprint
+        self.dim = embedder.dim
+        self.max_tokens = embedder.max_tokens
+
+    def count_tokens(self, text: str) -> int:
+        return self._embedder.count_tokens(text)
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        return self._embedder.embed_documents(texts)
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        if len(texts) < 20:
+            return self._embedder.embed_queries(texts)
+        cache = EmbeddingCache(self._path)
+        known = cache.load(texts, self._embedder)
+        new = [text for text in texts if key(text, self._embedder) not in known]
+        if new:
+            vectors = self._embedder.embed_queries(new)
+            cache.save(new, vectors, self._embedder)
+            known.update(zip((key(text, self._embedder) for text in new), vectors, strict=True))
+        cache.close()
+        return np.stack([known[key(text, self._embedder)] for text in texts])

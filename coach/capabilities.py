@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from coach.skills.base import ProfileStore
 
 SESSIONS_KEPT = 2000
+UNSURE = "unsure"
 
 
 class Progress(Protocol):
@@ -72,15 +73,19 @@ class Capabilities:
         self._lock = threading.Lock()
 
     def route(self, request: Request) -> str:
-        """The skill that goes on in this session, else the one the text asks for, else "ask"."""
+        """The skill that goes on in this session, else the one the text asks for, else "ask" or, between two, "unsure"."""
         with self._lock:
             waiting = self._open.get(_who(request))
         if waiting and not request.text.rstrip().endswith("?"):
             return waiting[0]
-        return self._route(request.text).skill
+        routed = self._route(request.text)
+        return UNSURE if routed.question else routed.skill
 
     def run(self, request: Request, passages: Callable[[str, int], Sequence[Passage]]) -> Answer:
         """The answer of request.skill. Raises RequestError when there is no such skill or a slot is unreadable."""
+        if request.skill == UNSURE:
+            question = Sentence(self._route(request.text).question, verdict="computed")
+            return Answer("answered", (question,), mode="computed", confidence=Confidence(1.0, 1.0), engine="none")
         spec = self._skills.get(request.skill)
         if spec is None:
             raise RequestError(f"There is no skill {request.skill!r}. Known: ask, {', '.join(self._skills)}.")

@@ -35,7 +35,7 @@ from coach.domain import (
     Usage,
 )
 from coach.errors import EngineError, RequestError
-from coach.retrieval.search import IN_FIELD_COSINE, Evidence, score_evidence, search
+from coach.retrieval.search import IN_FIELD_COSINE, Evidence, proper_names, score_evidence, search
 from coach.skills.courtesy import courtesy
 from coach.verify import Verifier, split_sentences
 
@@ -136,8 +136,11 @@ class Coach:
     def search(self, question: str, *, count: int | None = None, history: Sequence[Message] = ()) -> Evidence:
         """The evidence for a question, without an answer."""
         synonyms, first = self._names(question)
+        catalogue = self._parts.catalogue
+        explained = frozenset(name for name in proper_names(question)
+                              if catalogue.find_skill(name) or catalogue.find_role(name) or catalogue.find_model(name))
         return search(self._parts.reader.current(), self._parts.embedder, question, history=history,
-                      count=count or self.settings.passages, synonyms=synonyms, first=first)
+                      count=count or self.settings.passages, synonyms=synonyms, first=first, explained=explained)
 
     def ask(self, request: Request | str, *, cancel: threading.Event | None = None) -> Answer:
         """The whole answer. See `stream` for the errors."""
@@ -225,7 +228,10 @@ class Coach:
         yield Retrieved(evidence.passages)
         has_images = any(a.media_type.startswith("image/") for a in request.attachments)
         if confidence < self.settings.evidence_threshold and not has_images:
-            yield self._decline(evidence, confidence, retrieve)
+            declined = self._decline(evidence, confidence, retrieve)
+            for sentence in declined.sentences:
+                yield SentenceReady(sentence, ())
+            yield declined
             return
         draft = _Draft(evidence, confidence, retrieve)
         notice = ""

@@ -19,7 +19,7 @@ from bots.discord_.answers import Rendered, render_answer, render_progress
 from bots.discord_.delivery import Gone, LiveText, Reply, Undeliverable
 from bots.discord_.health import Health
 from bots.discord_.rules import Question, Rules
-from coach.domain import Answer, Event, Message, Profile, Queued, Request, Retrieved, SentenceReady
+from coach.domain import Answer, Attachment, Event, Message, Profile, Queued, Request, Retrieved, SentenceReady
 from coach.errors import CoachError, EngineError, QueueFull, RequestError, StoreError
 from coach.store.servers import AnswerRow, ServerStore, find_notes
 from coach.store.sessions import answer_to_json
@@ -78,6 +78,10 @@ class Running:
         self.cancel.set()
         if self.task is not None:
             self.task.cancel()
+
+    def attach(self, attachments: tuple[Attachment, ...]) -> None:
+        """Add the files of the question, read after it was accepted."""
+        self.question = dataclasses.replace(self.question, attachments=attachments)
 
     def add(self, event: SentenceReady) -> None:
         """Add a sentence with its markers."""
@@ -144,11 +148,12 @@ class Desk:
             await reply.show(Rendered("My memory does not work right now, so I cannot answer. Please try again later."))
         finally:
             running.cancel.set()
-            self._running.pop(question.user, None)
+            self.release(running)
 
     def release(self, running: Running) -> None:
-        """Give back the place of an accepted question that will not be answered."""
-        self._running.pop(running.question.user, None)
+        """Give back the place of an accepted question; nothing happens when it is given back already."""
+        if self._running.get(running.question.user) is running:
+            del self._running[running.question.user]
 
     def stop(self, answer: str, user: str) -> bool:
         """The asker wants an answer to end; False when it is not theirs or has ended."""

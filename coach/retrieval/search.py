@@ -68,11 +68,12 @@ def search(
     arm: Arm = "hybrid",
     synonyms: Sequence[str] = (),
     first: Sequence[str] = (),
+    explained: frozenset[str] = frozenset(),
 ) -> Evidence:
     """Find the passages for a question, best first, at most `count`; a follow-up is searched with its context.
 
     `synonyms` are other names of what the question names ("ML engineer": "machine learning engineer") and are searched
-    with it; `first` are ids of passages that must come first, such as the catalogue rows of the models it names.
+    with it; `explained` are names that those synonyms stand for, so that their absence is no gap; `first` are ids of passages that must come first, such as the catalogue rows of the models it names.
     """
     query = contextual_query(question, history)
     vector = embedder.embed_queries([" ".join((query, *synonyms))])[0]
@@ -84,7 +85,7 @@ def search(
     chosen = remove_near_duplicates(snapshot, ranked, count)
     passages = tuple(dataclasses.replace(snapshot.passages[row], score=score) for row, score in chosen)
     cosine = max((float(snapshot.vectors[row] @ vector) for row, _ in chosen), default=0.0)
-    coverage, missing = word_coverage(snapshot, query if history else question, passages)
+    coverage, missing = word_coverage(snapshot, query if history else question, passages, explained)
     return Evidence(passages, cosine, coverage, missing, vector, snapshot.version)
 
 
@@ -166,9 +167,12 @@ def contextual_query(question: str, history: Sequence[Message]) -> str:
 # -- is there evidence? ----------------------------------------------------------------------------------------------
 
 
-def word_coverage(snapshot: Snapshot, question: str, passages: Sequence[Passage]) -> tuple[float, tuple[str, ...]]:
+def word_coverage(
+    snapshot: Snapshot, question: str, passages: Sequence[Passage], explained: frozenset[str] = frozenset()
+) -> tuple[float, tuple[str, ...]]:
     """(IDF-weighted share of the question's words found in the passages, names in the question found in none)."""
     found = {stem for p in passages for stem in snapshot.stems(f"{p.title} {p.heading} {p.text} {' '.join(p.topics)}")}
+    found |= {stem for name in explained for stem in snapshot.stems(name)}
     wanted = {stem: snapshot.idf(stem) for stem in snapshot.stems(question)}
     total = sum(wanted.values())
     covered = sum(weight for stem, weight in wanted.items() if stem in found)

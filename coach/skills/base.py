@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SlotKind = Literal["role", "level", "skill", "skills", "hours", "date", "text", "number", "file", "model", "choice"]
+LEVEL_FACTOR: Mapping[str, float] = {"none": 0.0, "basic": 0.4, "working": 1.0, "strong": 2.0, "expert": 4.0}
 LEVEL_WORDS = ("junior", "mid", "senior", "staff")
 
 
@@ -280,6 +281,11 @@ def requirement_sentence(catalogue: Catalogue, role: RoleCard, level: str, skill
         f"A {level} {lower_first(role.name)} needs {catalogue.skills[skill].name} at {need.target} level, "
         f"weight {need.weight} of 3."
     )
+
+
+def hours_between(hours: float, have: str, target: str) -> float:
+    """Hours from one level to another, when `hours` lead from nothing to working level; 0 when already there."""
+    return round(max(0.0, hours * (LEVEL_FACTOR[target] - LEVEL_FACTOR[have])), 1)
 
 
 def lower_first(name: str) -> str:

@@ -15,7 +15,6 @@ from coach.errors import RequestError
 from coach.skills import base, slots
 from coach.skills.base import DoneStep, Report, SkillContext, SkillResult, SkillSpec, Slot, SlotValues
 
-LEVEL_FACTOR: Mapping[str, float] = {"none": 0.0, "basic": 0.4, "working": 1.0, "strong": 2.0, "expert": 4.0}
 HOURS_RULE = (
     "Hours count from the level you have to the level aimed at: the catalogue's hours lead to working level, "
     "basic takes 0.4 times, strong 2 times and expert 4 times as many."
@@ -468,7 +467,7 @@ def _remaining(catalogue: Catalogue, role: RoleCard, level: str, held: Mapping[s
         have = held.get(name, "none")
         if name in needs or _at_least(have, target):
             continue
-        factor = LEVEL_FACTOR[target] - LEVEL_FACTOR[have]
+        factor = base.LEVEL_FACTOR[target] - base.LEVEL_FACTOR[have]
         needs[name] = _Need(name, have, target, weight, max(1, round(catalogue.skills[name].hours * factor * 60)))
         stack += [(before, "basic", 0) for before in catalogue.skills[name].prerequisites if before not in wanted]
     return needs

@@ -227,3 +227,14 @@ def _add_months(day: date, months: int) -> date:
     month = day.month - 1 + months
     year, month = day.year + month // 12, month % 12 + 1
     return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
+
+
+def number_word(word: str) -> int:
+    """"five" or "5" -> 5."""
+    return int(_to_number(word))
+
+
+def first_skill_in(text: str, catalogue: Catalogue) -> str | None:
+    """The id of the first skill that the text names."""
+    found = named_in(text, catalogue.skills.values(), min_length=2)
+    return str(found[0].id) if found else None
