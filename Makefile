@@ -18,6 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 run: $(STAMP) ## Install, fetch the embedded models, build the index, start the coach
+	$(BIN)/coach models pull smollm2-135m-instruct
 	$(BIN)/coach index build
 	$(BIN)/coach serve --open
 

@@ -133,6 +133,11 @@ def main() -> None:
             raise
         errors.print(f"[red]{escape(str(error))}[/]")
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
+    except OSError as error:
+        if _debug:
+            raise
+        errors.print(f"[red]{escape(str(error))}. Check data_dir and the permissions: `coach doctor` shows the folders.[/]")
+        sys.exit(3)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -142,7 +147,10 @@ def _add_entry_points() -> None:
     from importlib.metadata import entry_points
 
     for entry in entry_points(group="coach.commands"):
-        command = entry.load()
+        try:
+            command = entry.load()
+        except ImportError:
+            continue  # the extra that it belongs to is not installed; `coach doctor` says so
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=entry.name)
         else:

@@ -57,7 +57,7 @@ class CoachTree(app_commands.CommandTree["CoachBot"]):
             log.info("interaction %s came too late (%s)", interaction.id, original.code)
             return
         if isinstance(error, app_commands.CheckFailure):
-            await whisper(interaction, "You may not do that here.")
+            await whisper(interaction, "Only people who may manage this server can change that.")
             return
         log.error("interaction %s failed", interaction.id, exc_info=original)
         await whisper(interaction, apology(original))
@@ -182,11 +182,11 @@ class CoachBot(commands.AutoShardedBot):
         """Acknowledge first, answer then. A refusal is decided in memory, so that it can be private."""
         running = self.desk.accept(question)
         if isinstance(running, str):
-            if running:
+            if running and self.store.claim_event(question.event):
                 await whisper(interaction, running)
             return
         if not await acknowledge(interaction, private=question.private):
-            self.desk.release(running)
+            self.desk.let_go(running)
             return
         reply = InteractionReply(interaction, private=question.private)
         try:

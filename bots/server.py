@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 LARGEST_BODY_BYTES = 16_000_000
 DRAIN_SECONDS = 15.0
+_TOO_LARGE = f"The request is larger than {LARGEST_BODY_BYTES // 1_000_000} MB."
 # Gradio's page starts with inline scripts and compiles its components' templates, hence unsafe-inline and unsafe-eval;
 # what an answer could do is bounded by the rest: nothing is fetched from, sent to, or framed by another origin.
 CONTENT_SECURITY_POLICY = "; ".join((
@@ -69,7 +70,11 @@ def build_app(coach: Coach, settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, api.on_http_error)
     _add_health(app, service)
     _add_login(app, accounts)
-    app.include_router(api.build_router(service, lambda request: _user_or_401(accounts, request)))
+
+    def find_user(request: Request) -> str:
+        return _user_or_401(accounts, request)
+
+    app.include_router(api.build_router(service, find_user))
     app.add_middleware(_Guard, accounts=accounts, any_host=not accounts.open)
     _mount_web(app, service, accounts)
     return app
@@ -271,8 +276,11 @@ def _user_or_401(accounts: Accounts, request: Request) -> str:
 # -- the guard in front of everything ----------------------------------------------------------------------------------
 
 
-class _BodyTooLarge(Exception):
+class _BodyTooLarge(HTTPException):
     """A body without an honest length grew beyond the cap."""
+
+    def __init__(self) -> None:
+        super().__init__(413, _TOO_LARGE)
 
 
 class _Guard:
@@ -318,9 +326,6 @@ class _Guard:
             return RedirectResponse("/login", 303)
         return api.problem_response(401, "Log in, or send an API key as `Authorization: Bearer …`.",
                                     {"www-authenticate": "Bearer"})
-
-
-_TOO_LARGE = f"The request is larger than {LARGEST_BODY_BYTES // 1_000_000} MB."
 
 
 def _is_foreign(headers: Headers) -> bool:

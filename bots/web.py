@@ -13,9 +13,15 @@ import gradio as gr
 
 from bots import render
 from bots.web_chat import build_chat
+from bots.web_gap import build_gap
+from bots.web_interview import build_interview
+from bots.web_models import build_models
+from bots.web_plan import build_plan
+from bots.web_profile import build_profile
 from bots.web_service import Service
 
-TABS: tuple[Callable[[Service, gr.Tabs], None], ...] = ()
+TABS: tuple[Callable[[Service, gr.Tabs], None], ...] = (
+    build_plan, build_gap, build_interview, build_models, build_profile)
 
 _SYSTEM = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
@@ -67,7 +73,7 @@ def page_head() -> str:
 def build_blocks(service: Service) -> gr.Blocks:
     """The page with all its tabs."""
     with gr.Blocks(title="Career coach", analytics_enabled=False, fill_width=True) as page:
-        gr.HTML(_header(service), elem_id="top")
+        gr.HTML(apply_default_css=False, value=_header(service), elem_id="top")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Chat", id="chat"):
                 chat = build_chat(service)

@@ -25,7 +25,8 @@ _PANEL = (
     '<aside id="source-panel" aria-label="Source"><header><h3>Source</h3><button type="button" class="small '
     'panel-close" data-act="close-panel" aria-label="Close the source">Close</button></header><div class="panel-body" '
     'aria-live="polite"><p class="hint">Every sentence carries a number. Press one and the words it rests on are '
-    "shown here, with their date and a link.</p></div></aside>")
+    "shown here, with their date and a link.</p></div></aside>"
+)
 
 
 def user_of(request: gr.Request | None) -> str:
@@ -70,35 +71,46 @@ def build_chat(service: Service) -> ChatParts:
     sessions = service.sessions
     conversation = gr.State("")
     remembered = gr.BrowserState("", storage_key="coach-conversation")
-    bus = gr.HTML("", visible="hidden", js_on_load=_BUS_SCRIPT, elem_id="bus")
+    bus = gr.HTML(apply_default_css=False, value="", visible="hidden", js_on_load=_BUS_SCRIPT, elem_id="bus")
 
     with gr.Row(elem_id="chat-row"):
         with gr.Column(scale=2, min_width=210, elem_id="talks"):
             fresh = gr.Button("New conversation", variant="secondary", size="sm", elem_id="new-talk")
-            search = gr.Textbox(label="Search conversations", placeholder="Search conversations", show_label=False,
-                                container=False, elem_id="search")
-            talks = gr.HTML(render_talks((), ""), elem_id="talk-list")
+            search = gr.Textbox(
+                label="Search conversations",
+                placeholder="Search conversations",
+                show_label=False,
+                container=False,
+                elem_id="search",
+            )
+            talks = gr.HTML(apply_default_css=False, value=render_talks((), ""), elem_id="talk-list")
             with gr.Accordion("This conversation", open=False, elem_id="talk-tools"):
                 title = gr.Textbox(label="Title", max_length=80, submit_btn="Rename", elem_id="talk-title")
-                tools = gr.HTML("", elem_id="talk-links")
+                tools = gr.HTML(apply_default_css=False, value="", elem_id="talk-links")
         with gr.Column(scale=6, min_width=300, elem_id="talk"):
-            thread = gr.HTML(render_empty(_starters(service)), elem_id="thread")
-            live = gr.HTML("", elem_id="live")
+            thread = gr.HTML(apply_default_css=False, value=render_empty(_starters(service)), elem_id="thread")
+            live = gr.HTML(apply_default_css=False, value="", elem_id="live")
             with gr.Row(elem_id="composer"):
                 box = gr.Textbox(
-                    label="Your question", placeholder="Ask about roles, skills, models, interviews…",
-                    show_label=False, container=False, lines=1, max_lines=6, autofocus=True, scale=8,
-                    max_length=LONGEST_QUESTION, elem_id="question")
+                    label="Your question",
+                    placeholder="Ask about roles, skills, models, interviews…",
+                    show_label=False,
+                    container=False,
+                    lines=1,
+                    max_lines=6,
+                    autofocus=True,
+                    scale=8,
+                    max_length=LONGEST_QUESTION,
+                    elem_id="question",
+                )
                 ask = gr.Button("Ask", variant="primary", scale=1, min_width=84, elem_id="ask")
                 stop = gr.Button("Stop", variant="stop", scale=1, min_width=84, visible=False, elem_id="stop")
         with gr.Column(scale=3, min_width=260, elem_id="beside"):
-            gr.HTML(_PANEL)
+            gr.HTML(apply_default_css=False, value=_PANEL)
 
     shown = [box, thread, live, conversation, remembered, talks, title, tools, ask, stop]
 
-    async def run(
-        user: str, tab: str, text: str, talk: str, position: int | None
-    ) -> AsyncIterator[dict[Any, Any]]:
+    async def run(user: str, tab: str, text: str, talk: str, position: int | None) -> AsyncIterator[dict[Any, Any]]:
         """Stream one answer; `position` replaces the turns from there on."""
         question = text.strip()
         if not question:
@@ -109,10 +121,21 @@ def build_chat(service: Service) -> ChatParts:
         turns = sessions.load_turns(user, talk) if found else ()
         if position is not None:
             turns = turns[:position]
-        yield {box: "", thread: render_thread(turns), live: render_live(question, (), (), "Looking for evidence…"),
-               ask: gr.update(visible=False), stop: gr.update(visible=True)}
-        request = Request(question, skill="auto", profile=sessions.load_profile(user), history=tuple(history_of(turns)),
-                          session=talk, user=user)
+        yield {
+            box: "",
+            thread: render_thread(turns),
+            live: render_live(question, (), (), "Looking for evidence…"),
+            ask: gr.update(visible=False),
+            stop: gr.update(visible=True),
+        }
+        request = Request(
+            question,
+            skill="auto",
+            profile=sessions.load_profile(user),
+            history=tuple(history_of(turns)),
+            session=talk,
+            user=user,
+        )
         sentences: list[Sentence] = []
         passages: dict[str, Passage] = {}
         answer: Answer | None = None
@@ -150,9 +173,13 @@ def build_chat(service: Service) -> ChatParts:
         turns = sessions.load_turns(user, found.id) if found else ()
         known = found.id if found else ""
         return {
-            thread: render_thread(turns) if turns else render_empty(_starters(service)), conversation: known,
-            remembered: known, talks: render_talks(sessions.list_conversations(user, search=wanted), known),
-            title: found.title if found else "", tools: render_tools(found)}
+            thread: render_thread(turns) if turns else render_empty(_starters(service)),
+            conversation: known,
+            remembered: known,
+            talks: render_talks(sessions.list_conversations(user, search=wanted), known),
+            title: found.title if found else "",
+            tools: render_tools(found),
+        }
 
     async def ask_from_box(text: str, talk: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
         async for update in run(user_of(request), str(request.session_hash), text, talk, None):
@@ -165,8 +192,13 @@ def build_chat(service: Service) -> ChatParts:
         if data.get("act") == "retry" and isinstance(position, int):
             turns = sessions.load_turns(user, talk)
             text = turns[position].question if 0 <= position < len(turns) else ""
-        async for update in run(user, str(request.session_hash), text, talk,
-                                position if isinstance(position, int) and position >= 0 else None):
+        async for update in run(
+            user,
+            str(request.session_hash),
+            text,
+            talk,
+            position if isinstance(position, int) and position >= 0 else None,
+        ):
             yield update
 
     def act(talk: str, wanted: str, request: gr.Request, event: gr.EventData) -> dict[Any, Any]:
@@ -230,7 +262,7 @@ def _data_of(event: gr.EventData) -> dict[str, Any]:
 
 def _starters(service: Service) -> tuple[str, ...]:
     examples = [skill.examples[0] for skill in service.coach.skills if skill.examples]
-    return tuple(dict.fromkeys((*STARTERS, *examples)))[:7]
+    return tuple(dict.fromkeys((*STARTERS, *(text[:1].upper() + text[1:] for text in examples))))[:6]
 
 
 # -- HTML --------------------------------------------------------------------------------------------------------------
@@ -238,12 +270,16 @@ def _starters(service: Service) -> tuple[str, ...]:
 
 def render_empty(starters: Sequence[str]) -> str:
     """What a newcomer sees."""
-    cards = "".join(f'<button type="button" class="starter" data-act="ask" data-text="{render.escape(text)}">'
-                    f"{render.escape(text)}</button>" for text in starters)
+    cards = "".join(
+        f'<button type="button" class="starter" data-act="ask" data-text="{render.escape(text)}">'
+        f"{render.escape(text)}</button>"
+        for text in starters
+    )
     return (
         '<section class="welcome"><h2>What would you like to know?</h2><p>I coach people who work, or want to work, in '
         "machine learning. I answer from documents and show where each sentence comes from. What they do not say, "
-        f'I do not claim.</p><div class="starters">{cards}</div></section>')
+        f'I do not claim.</p><div class="starters">{cards}</div></section>'
+    )
 
 
 def render_thread(turns: Sequence[Turn]) -> str:
@@ -268,23 +304,28 @@ def render_turn(turn: Turn) -> str:
         f'<button type="button" class="small" data-vote="down" aria-pressed="{pressed["down"]}">Not helpful</button>'
         '</div><div class="why" hidden><input type="text" maxlength="500" aria-label="What was wrong?" '
         'placeholder="What was wrong? (optional)"><button type="button" class="small" data-act="send-reason">Send'
-        f"</button></div>{_sources_html(sources)}</div></div>")
+        f"</button></div>{_sources_html(sources)}</div></div>"
+    )
 
 
 def render_live(question: str, sentences: Sequence[Sentence], passages: Sequence[Passage], status: str) -> str:
     """The answer in the making."""
     sources = render.number_sources(sentences, passages)
-    return (f'<div class="turn running">{_question_html(question, editable=False)}<div class="answer">'
-            f'<div class="answer-body" aria-live="polite">{render.render_sentences_html(sentences, passages)}</div>'
-            f'<p class="status" role="status"><span class="dots" aria-hidden="true"></span>{render.escape(status)}</p>'
-            f"{_sources_html(sources)}</div></div>")
+    return (
+        f'<div class="turn running">{_question_html(question, editable=False)}<div class="answer">'
+        f'<div class="answer-body" aria-live="polite">{render.render_sentences_html(sentences, passages)}</div>'
+        f'<p class="status" role="status"><span class="dots" aria-hidden="true"></span>{render.escape(status)}</p>'
+        f"{_sources_html(sources)}</div></div>"
+    )
 
 
 def render_problem(question: str, problem: str) -> str:
     """A question that got no answer, with what to do."""
-    return (f'<div class="turn">{_question_html(question, editable=False)}<div class="answer problem" role="alert"><p>'
-            f'{render.escape(problem)}</p><div class="tools"><button type="button" class="small" data-act="ask" '
-            f'data-text="{render.escape(question)}">Try again</button></div></div></div>')
+    return (
+        f'<div class="turn">{_question_html(question, editable=False)}<div class="answer problem" role="alert"><p>'
+        f'{render.escape(problem)}</p><div class="tools"><button type="button" class="small" data-act="ask" '
+        f'data-text="{render.escape(question)}">Try again</button></div></div></div>'
+    )
 
 
 def render_talks(conversations: Sequence[Conversation], current: str, *, searched: bool = False) -> str:
@@ -293,9 +334,10 @@ def render_talks(conversations: Sequence[Conversation], current: str, *, searche
         return f'<p class="hint">{"Nothing found." if searched else "Your conversations will be kept here."}</p>'
     rows = "".join(
         f'<li><button type="button" class="talk" data-act="open" data-id="{render.escape(item.id)}"'
-        f'{" aria-current=true" if item.id == current else ""}><span>{render.escape(item.title or "New conversation")}'
+        f"{' aria-current=true' if item.id == current else ''}><span>{render.escape(item.title or 'New conversation')}"
         f"</span><small>{item.updated[:10]} · {item.turns} question{'s' * (item.turns != 1)}</small></button></li>"
-        for item in conversations)
+        for item in conversations
+    )
     return f'<ul class="talks" aria-label="Conversations">{rows}</ul>'
 
 
@@ -304,10 +346,12 @@ def render_tools(conversation: Conversation | None) -> str:
     if conversation is None:
         return '<p class="hint">Ask something first.</p>'
     address = f"/api/conversations/{conversation.id}/export"
-    return (f'<p class="links"><a href="{address}?form=markdown" download>Markdown</a>'
-            f'<a href="{address}?form=json" download>JSON</a>'
-            f'<button type="button" class="small danger" data-act="remove" data-id="{conversation.id}">Delete</button>'
-            "</p>")
+    return (
+        f'<p class="links"><a href="{address}?form=markdown" download>Markdown</a>'
+        f'<a href="{address}?form=json" download>JSON</a>'
+        f'<button type="button" class="small danger" data-act="remove" data-id="{conversation.id}">Delete</button>'
+        "</p>"
+    )
 
 
 def _question_html(question: str, *, editable: bool) -> str:
@@ -322,24 +366,33 @@ def _meter_html(answer: Answer) -> str:
     if evidence is None:
         return f'<p class="made">{render.escape(making)}</p>' if making else ""
     bars = "".join(f'<i class="{"on" if number < evidence.bars else ""}"></i>' for number in range(3))
-    return (f'<p class="meter"><span class="bars" aria-hidden="true">{bars}</span>'
-            f'<strong>{render.escape(evidence.words)}</strong> <span class="made">{render.escape(making)}</span></p>')
+    return (
+        f'<p class="meter"><span class="bars" aria-hidden="true">{bars}</span>'
+        f'<strong>{render.escape(evidence.words)}</strong> <span class="made">{render.escape(making)}</span></p>'
+    )
 
 
 def _suggestions_html(answer: Answer) -> str:
     if not answer.suggestions:
         return ""
     label = "Ask next" if answer.outcome == "answered" else "The nearest I can answer"
-    chips = "".join(f'<button type="button" class="chip" data-act="ask" data-text="{render.escape(text)}">'
-                    f"{render.escape(text)}</button>" for text in answer.suggestions)
+    # A heading path "X? > Y?" is asked by its last part.
+    asked = dict.fromkeys(text.split(" > ")[-1] for text in answer.suggestions)
+    chips = "".join(
+        f'<button type="button" class="chip" data-act="ask" data-text="{render.escape(text)}">'
+        f"{render.escape(text)}</button>"
+        for text in asked
+    )
     return f'<div class="suggestions"><span>{label}</span>{chips}</div>'
 
 
 def _thinking_html(thinking: str) -> str:
     if not thinking:
         return ""
-    return (f'<details class="thinking"><summary>What the model thought first (not checked)</summary><p>'
-            f"{render.escape(thinking).replace(chr(10), '<br>')}</p></details>")
+    return (
+        f'<details class="thinking"><summary>What the model thought first (not checked)</summary><p>'
+        f"{render.escape(thinking).replace(chr(10), '<br>')}</p></details>"
+    )
 
 
 def _sources_html(sources: Sequence[render.NumberedSource]) -> str:

@@ -12,6 +12,11 @@
     if (!turn || !panel) return;
     const card = turn.querySelector(`.sources .source[data-n="${CSS.escape(button.dataset.n)}"]`);
     if (!card) return;
+    if (panel.offsetParent === null && !narrow()) {  // another tab is open: show the source under the answer
+      turn.querySelector("details.sources").open = true;
+      card.scrollIntoView({ block: "nearest" });
+      return;
+    }
     document.querySelectorAll(".cite.open").forEach((b) => b.classList.remove("open"));
     turn.querySelectorAll(`.cite[data-n="${CSS.escape(button.dataset.n)}"]`).forEach((b) => b.classList.add("open"));
     const body = panel.querySelector(".panel-body");

@@ -49,13 +49,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_QUESTION = 8000
-SHORTEST_ANSWER_WORDS = 15  # a written answer below this is completed by quotes
+LONGEST_SENTENCE = 900  # characters
+SURE_EVIDENCE = 0.9  # above it the model is not offered to say that the documents do not answer: small ones overuse it
+SHORTEST_ANSWER_WORDS = 30  # a written answer below this is completed by quotes
 STARTERS = (
     "How do I become a machine learning engineer?",
     "Which small model can read images?",
     "What comes after senior engineer?",
 )
 _REFUSAL = re.compile(r"\b(documents?|passages?) (do|does) not (say|mention|answer|contain|provide)", re.I)
+
+_WHOLE = re.compile(r"""[.!?]["')*]*(?:\s*\[\d+\])*\s*$""")
 
 
 class SkillRunner(Protocol):
@@ -244,7 +248,9 @@ class Coach:
                 log.warning("the engine failed: %s", error)
                 notice = f"The language model did not answer, so this is quoted from the documents. ({error})"
         if draft.sentences:
-            if sum(len(sentence.text.split()) for sentence in draft.sentences) < SHORTEST_ANSWER_WORDS:
+            if cancel.is_set():
+                notice = "Stopped."
+            elif sum(len(sentence.text.split()) for sentence in draft.sentences) < SHORTEST_ANSWER_WORDS:
                 yield from self._quote(request, draft)
             yield self._finish(draft, "write", notice)
             return
@@ -264,15 +270,15 @@ class Coach:
         prompt = compose.compose(
             request, draft.evidence.passages, count_tokens=engine.count_tokens,
             context_tokens=min(engine.context_tokens, self.settings.context_tokens), answer_tokens=options.max_tokens,
-            instructions=compose.load_prompt("ask"),
+            instructions=compose.load_prompt("ask" if draft.confidence < SURE_EVIDENCE else "ask_sure"),
         )
         prepared = self._parts.verifier.prepare(prompt.passages)
-        text, done = "", 0
+        text, done, reason = "", 0, "stop"
         stream = engine.stream(prompt.messages, options, cancel)
         try:
             for item in stream:
                 if isinstance(item, Finished):
-                    draft.usage = item.usage
+                    draft.usage, reason = item.usage, item.reason
                 elif item.thinking:
                     draft.thinking += item.text
                 else:
@@ -280,18 +286,22 @@ class Coach:
                     ready, done = _complete_sentences(text, done)
                     for sentence in ready:
                         yield from self._check(sentence, prepared, request, draft)
+                    if len(text) - done > LONGEST_SENTENCE:
+                        break  # a small model that no longer finds the end of a sentence will not find it later
         finally:
             close = getattr(stream, "close", None)
             if close:
                 close()
         for span in split_sentences(text[done:]):
-            yield from self._check(text[done:][span.start : span.end], prepared, request, draft)
+            sentence = text[done:][span.start : span.end]
+            if reason == "stop" or _WHOLE.search(sentence):  # not what the token limit or a stop cut off
+                yield from self._check(sentence, prepared, request, draft)
         draft.generate = time.perf_counter() - clock - draft.verify
 
     def _check(self, text: str, prepared: object, request: Request, draft: _Draft) -> Iterator[Event]:
         clock = time.perf_counter()
-        if _REFUSAL.search(text) or not re.search(r"\w{2,}", text):
-            return
+        if _REFUSAL.search(text) or not re.search(r"\w{2,}", text) or text.rstrip().endswith(":"):
+            return  # a refusal, a fragment or an announcement of a list says nothing
         sentence = self._parts.verifier.check(text, prepared, question=request.text)  # type: ignore[arg-type]  # opaque value of prepare()
         draft.verify += time.perf_counter() - clock
         if sentence is None:
@@ -303,10 +313,11 @@ class Coach:
         yield SentenceReady(sentence, draft.cite(sentence))
 
     def _quote(self, request: Request, draft: _Draft) -> Iterator[Event]:
-        quotes = quote.choose_quotes(request.text, draft.evidence.query_vector, draft.evidence.passages, self._parts.embedder,
-                                     split_sentences, compared=len(self._names(request.text)[1]))
+        quotes = quote.choose_quotes(request.text, draft.evidence.query_vector, draft.evidence.passages,
+                                     self._parts.embedder, split_sentences, compared=len(self._names(request.text)[1]))
+        written = [sentence.text for sentence in draft.sentences]
         for item in quotes:
-            if any(_same(quote.clean_quote(item.text), other.text) for other in draft.sentences):
+            if written and quote.repeats(item.text, written):
                 continue
             sentence = Sentence(quote.clean_quote(item.text), (Citation(item.passage.id, item.start, item.end),),
                                 1.0, "quoted", item.paragraph)

@@ -21,6 +21,8 @@ NEAR_BEST = 0.78
 REPEATED_WORDS = 0.7
 SHARED_WORDS_WEIGHT = 0.15
 RANK_BONUS = 0.08
+# A heading about 8 GB does not answer a question about 4 GB, however near its words are.
+OTHER_NUMBER_PENALTY = 0.1
 
 
 class TextSpan(Protocol):
@@ -91,7 +93,10 @@ def choose_quotes(
     vectors = embedder.embed_documents(texts)
     words = _words(question)
     shared = [len(words & _words(f"{p.title} {p.heading}")) / max(1, len(words)) for p in usable]
-    head_scores = vectors[: len(heads)] @ question_vector + SHARED_WORDS_WEIGHT * np.array(shared)
+    asked = _numbers(question)
+    others = [bool(asked and (told := _numbers(p.heading)) and not asked & told) for p in usable]
+    head_scores = (vectors[: len(heads)] @ question_vector + SHARED_WORDS_WEIGHT * np.array(shared)
+                   - OTHER_NUMBER_PENALTY * np.array(others))
     best = int(np.argmax(head_scores + np.array([RANK_BONUS / (1 + position) for position in range(len(usable))])))
     sentence_vectors = vectors[len(heads):]
     scores = sentence_vectors @ question_vector
@@ -112,6 +117,8 @@ def choose_quotes(
 
     bar = NEAR_BEST * float(scores.max())
     lead_sets = [set(lead) for lead in leads]
+    # A passage of one sentence is completed from its own document rather than left alone.
+    single = sum(i == best for i, *_ in sentences) < LEAST_SENTENCES
 
     def worth(row: int) -> float:
         i, _, start, end = sentences[row]
@@ -124,11 +131,12 @@ def choose_quotes(
             break
         if any(row == other for other, _ in chosen):
             continue
-        if float(scores[row]) < bar and not (len(chosen) < LEAST_SENTENCES and i == best):
+        at_home = i == best or (single and usable[i].document == usable[best].document)
+        if float(scores[row]) < bar and not (len(chosen) < LEAST_SENTENCES and at_home):
             continue
         known = sentence_vectors[[other for other, _ in chosen]]
         text = usable[i].text[start:end]
-        if float(np.max(known @ sentence_vectors[row])) > REDUNDANT_COSINE or _repeats(text, [q.text for _, q in chosen]):
+        if float(np.max(known @ sentence_vectors[row])) > REDUNDANT_COSINE or repeats(text, [q.text for _, q in chosen]):
             continue
         if _reaches_back(text) and not any(q.passage is usable[i] and other == row - 1 for other, q in chosen):
             continue
@@ -173,7 +181,7 @@ def _quotable(text: str) -> bool:
             and not text.rstrip().endswith("?") and not re.match(r"(Example|Note)\s*:", text))
 
 
-def _repeats(text: str, others: Sequence[str]) -> bool:
+def repeats(text: str, others: Sequence[str]) -> bool:
     """Whether most words of a sentence were said already."""
     words = _words(text)
     said = set().union(*(_words(other) for other in others))
@@ -186,6 +194,10 @@ def _reaches_back(text: str) -> bool:
     return bool(re.match(
         r"(This|That|These|Those|It|They|He|She|Such|Both|Either|Then|Also|But|So|However|Therefore|Thus|Instead|"
         r"Otherwise|And|Or|Yet|Here|There(?! (?:is|are))|The same|The (?:latter|former|first|second|third))\b", body))
+
+
+def _numbers(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w.])\d+(?:[.,]\d+)*(?![\w.]*\w)", text))
 
 
 def _words(text: str) -> set[str]:

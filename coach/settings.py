@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic_settings import (
     DotEnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -132,6 +134,8 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         raise ConfigError(_explain(error)) from error
+    except SettingsError as error:  # a list in a variable that is not JSON
+        raise ConfigError(f"{error}: write a list as JSON, for example [\"/one\", \"/two\"].") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"coach.toml is not valid TOML: {error}. Mend that line or delete the file.") from error
 
@@ -153,9 +157,15 @@ def describe_settings(settings: Settings, **overrides: Any) -> list[Origin]:
             origin = "coach.toml"
         else:
             origin = "default"
-        shown = ("(set)" if value.get_secret_value() else "(empty)") if isinstance(value, SecretStr) else str(value)
-        rows.append(Origin(name, shown, origin, field.description or ""))
+        rows.append(Origin(name, _shown(value), origin, field.description or ""))
     return rows
+
+
+def _shown(value: object) -> str:
+    """The value as text, without secrets and without the password of an address."""
+    if isinstance(value, SecretStr):
+        return "(set)" if value.get_secret_value() else "(empty)"
+    return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:(set)@", str(value))
 
 
 def _toml_values() -> dict[str, Any]:
@@ -194,7 +204,8 @@ def _explain(error: ValidationError) -> str:
         if item["type"] == "extra_forbidden":
             problems.append(f"Unknown setting {name!r}.{_nearest(name, set(Settings.model_fields))}")
         else:
-            secret = "token" in name or "key" in name
+            field = Settings.model_fields.get(name)
+            secret = field is not None and field.annotation is SecretStr
             shown = "" if secret else f" (was {item.get('input')!r})"
             problems.append(f"Setting {name!r}: {item['msg']}{shown}.")
     return " ".join(problems) + " `coach doctor` lists every setting with its origin."

@@ -83,7 +83,9 @@ def index_rollback(context: typer.Context) -> None:
 
     folder = index_dir(read_settings(context))
     current = current_version(folder)
-    earlier = [m.version for m in list_versions(folder) if m.version != current]
+    versions = [m.version for m in list_versions(folder)]
+    # A version that is damaged beyond reading is not in the list: then the newest whole one is the one to go back to.
+    earlier = versions[: versions.index(current)] if current in versions else versions
     if not earlier:
         raise KnowledgeError("There is no earlier version to go back to. `coach index list` shows what is there.")
     switch_to(folder, earlier[-1])

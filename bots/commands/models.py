@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="The models: list, show, pull, fit.
 @app.command("list")
 def models_list(context: typer.Context, kind: str = "chat", as_json: Json = False) -> None:
     """List the models of the catalogue and whether they are at hand."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from coach.app import open_catalogue
     from coach.engines.weights import find_weights
@@ -30,10 +30,9 @@ def models_list(context: typer.Context, kind: str = "chat", as_json: Json = Fals
     if as_json:
         print_json(rows)
         return
-    table = Table("model", "parameters", "bf16 GiB", "context", "licence", "reads", "at hand", box=None)
+    table = Table(Column("model", no_wrap=True), "size", "context", "licence", "reads", "here", box=None)
     for card, row in zip(cards, rows, strict=True):
-        table.add_row(card.id, f"{card.parameters / 1e9:.2f} B", f"{card.weight_gib(16):.2f}",
-                      f"{card.context_tokens or 0:,}", card.licence.name, ", ".join(card.modalities),
+        table.add_row(card.id, f"{card.parameters / 1e9:.2f} B", f"{card.context_tokens or 0:,}", card.licence.name, ", ".join(card.modalities),
                       "yes" if row["at_hand"] else "", style="bold" if card.mission else "")
     console.print(table)
 

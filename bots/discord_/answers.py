@@ -19,7 +19,7 @@ EMBED_FIELDS = 10
 FIELD_NAME, FIELD_VALUE = 256, 1024
 _LINK = re.compile(r"(\[[^\[\]\n]*\]\()\s*(https?://[^()\s<>]+)(\))")
 _BARE = re.compile(r"(?<![(<\w])https?://[^\s<>()]+")
-_OTHER_SCHEME = re.compile(r"\[([^\[\]\n]*)\]\(\s*(?!<?https?://)[^()\n]*\)")
+_OTHER_SCHEME = re.compile(r"\[([^\[\]\n]*)\]\(\s*(?!<?https?://)(?:[^()\n]|\([^()\n]*\))*\)")
 MODES = {"write": "worded by {model} and checked against the documents", "quote": "quoted from the documents",
          "computed": "computed from the catalogue", "courtesy": ""}
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 import discord
 
 from bots.discord_.answers import evidence_parts
-from bots.discord_.delivery import InteractionReply, acknowledge, persist, whisper
+from bots.discord_.delivery import acknowledge, persist, whisper
 from bots.discord_.rules import Question
 from coach.store.sessions import answer_from_json
 
 if TYPE_CHECKING:
     from bots.discord_bot import CoachBot
 
-Press = discord.Interaction["CoachBot"]
+Press = discord.Interaction[Any]  # the library asks for its own type variable; the client is a CoachBot
 _ID = r"(?P<answer>[0-9a-f]{8,32})"
 _GONE = "That answer is not kept any more."
 
@@ -33,7 +33,8 @@ class VoteButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"fb:
         return cls(cast('Literal["up", "down"]', match["vote"]), match["answer"])
 
     async def callback(self, interaction: Press) -> None:
-        bot, user = interaction.client, str(interaction.user.id)
+        bot: CoachBot = interaction.client
+        user = str(interaction.user.id)
         row = bot.store.answer(self.answer)
         if row is None:
             await whisper(interaction, _GONE)
@@ -93,7 +94,8 @@ class AgainButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"ag
         return cls(match["answer"])
 
     async def callback(self, interaction: Press) -> None:
-        bot, user = interaction.client, str(interaction.user.id)
+        bot: CoachBot = interaction.client
+        user = str(interaction.user.id)
         row = bot.store.answer(self.answer)
         if row is None or row.user != user:
             await whisper(interaction, _GONE if row is None else "Only the person who asked can try again.")
@@ -131,7 +133,7 @@ class ThreadButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"t
             text = "I may not open a thread here." if isinstance(error, discord.Forbidden) else "There is a thread already."
             await whisper(interaction, text)
             return
-        bot = interaction.client
+        bot: CoachBot = interaction.client
         bot.store.open_thread(str(thread.id), server=row.server, user=row.user, conversation=row.conversation)
         how = "Just write, no mention needed." if bot.intents.message_content else "Mention me in each question."
         await persist(lambda: thread.send(f"Let us go on here. {how}", nonce=f"t{thread.id}"))

@@ -109,7 +109,8 @@ def skill_command(spec: SkillSpec, catalogue: Catalogue | None) -> app_commands.
     run = app_commands.choices(**choices)(run)
     completers = {slot.name: _completer(names) for slot in slots if (names := _names(slot, catalogue))}
     run = app_commands.autocomplete(**completers)(run)
-    return app_commands.Command(name=command_name(spec), description=_short(spec.summary), callback=run)
+    callback: Any = run  # the library types callbacks without **options; the signature above is the true one
+    return app_commands.Command(name=command_name(spec), description=_short(spec.summary), callback=callback)
 
 
 def _annotation(slot: Slot) -> Any:
@@ -179,11 +180,11 @@ def _profile_group(catalogue: Catalogue | None) -> app_commands.Group:
         skills: app_commands.Range[str, 1, 2000] | None = None,
     ) -> None:
         bot, user = interaction.client, str(interaction.user.id)
-        stated = {"target_role": role, "target_level": level, "hours_per_week": hours, "memory_gb": memory_gb, "has_gpu": gpu}
+        stated: dict[str, Any] = {"target_role": role, "target_level": level, "hours_per_week": hours, "memory_gb": memory_gb, "has_gpu": gpu}
         if skills is not None:
             found = skills_in(skills, catalogue) if catalogue else ()
             stated["skills"] = found or tuple(SkillLevel(part.strip()) for part in skills.split(",") if part.strip())
-        changes: dict[str, Any] = {name: value for name, value in stated.items() if value is not None}
+        changes = {name: value for name, value in stated.items() if value is not None}
         profile = dataclasses.replace(bot.profile_of(user), **changes)
         bot.sessions.save_profile(person(user), profile)
         await whisper(interaction, "Noted.\n" + "\n".join(f"**{n}:** {v}" for n, v in _profile_lines(profile)))

@@ -127,7 +127,9 @@ class MessageReply:
     async def show(self, rendered: Rendered, *, view: discord.ui.View | None = None) -> None:
         if self._message is None:
             self._message = await self._send(rendered, view, "")
-            return
+            if self._message.content.strip() == rendered.first.strip():
+                return
+            # An earlier send got through although its reply was lost: the nonce led back to it, with its older text.
         message = self._message
         try:
             self._message = await persist(lambda: message.edit(

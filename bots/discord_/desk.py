@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import logging
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -27,6 +28,7 @@ from coach.store.sessions import answer_to_json
 log = logging.getLogger(__name__)
 
 LONGEST_ANSWER_SECONDS = 13 * 60.0
+PATIENCE_SECONDS = (15.0, 30.0, 60.0)
 SHOWN_FIRST = "Looking that up …"
 RESTARTING = "I am restarting. Please ask again in a minute."
 Reason = Literal["", "stopped", "deleted", "restart", "late"]
@@ -109,9 +111,12 @@ class Desk:
         return tuple(self._running.values())
 
     def accept(self, question: Question) -> Running | str:
-        """Take a question, or say why not ("" for one that is being answered already). Never waits."""
+        """Take a question, or say why not ("" for an event that was taken before). Never waits.
+
+        An event that RESUME replays must not even hold its user's place for a moment: a new question would be refused.
+        """
         present = self._running.get(question.user)
-        if present is not None and present.question.event == question.event:
+        if (present is not None and present.question.event == question.event) or self.store.knows_event(question.event):
             self.health.duplicates += 1
             return ""
         refusal = self._refuse(question, present)
@@ -154,6 +159,11 @@ class Desk:
         """Give back the place of an accepted question; nothing happens when it is given back already."""
         if self._running.get(running.question.user) is running:
             del self._running[running.question.user]
+
+    def let_go(self, running: Running) -> None:
+        """An accepted question can never be answered: its event counts as taken, so that no replay of it holds the place."""
+        self.store.claim_event(running.question.event)
+        self.release(running)
 
     def stop(self, answer: str, user: str) -> bool:
         """The asker wants an answer to end; False when it is not theirs or has ended."""
@@ -199,8 +209,7 @@ class Desk:
         answer: Answer | None = None
         error: Exception | None = None
         try:
-            await reply.show(Rendered(SHOWN_FIRST), view=view)
-            self._record(running, reply, "running")
+            await self._greet(running, reply, view)
             async with asyncio.timeout(LONGEST_ANSWER_SECONDS):
                 answer = await self._follow(running, live)
         except asyncio.CancelledError:
@@ -211,7 +220,7 @@ class Desk:
             task.uncancel()
         except TimeoutError:
             running.reason = "late"
-        except (Gone, Undeliverable, discord.HTTPException, aiohttp.ClientError):
+        except (Gone, Undeliverable):
             raise
         except Exception as failure:
             error = failure
@@ -220,6 +229,14 @@ class Desk:
         running.delivering = True
         await live.close()
         await self._deliver(running, reply, answer, error)
+
+    async def _greet(self, running: Running, reply: Reply, view: discord.ui.View) -> None:
+        """Show at once that the question arrived. An outage of Discord's does not keep us from working on it."""
+        try:
+            await reply.show(Rendered(SHOWN_FIRST), view=view)
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.info("answer %s: nothing could be shown yet (%s)", running.answer, type(error).__name__)
+        self._record(running, reply, "running")
 
     async def _follow(self, running: Running, live: LiveText) -> Answer:
         async with aclosing(self._stream(self._request(running.question), running.cancel)) as events:  # type: ignore[type-var]  # every stream here is an async generator
@@ -279,9 +296,9 @@ class Desk:
         can_thread = bool(question.server) and not question.parent and not question.private
         view = self._buttons.finished(running.answer, has_sources=bool(answer.citations), can_thread=can_thread)
         self._record(running, reply, "running", answer)
-        await reply.show(rendered, view=view)
+        await _patiently(lambda: reply.show(rendered, view=view))
         for part in rendered.rest:
-            await reply.more(part)
+            await _patiently(functools.partial(reply.more, part))
         self._record(running, reply, "done", answer)
         self.health.answered += answer.outcome == "answered"
         self.health.declined += answer.outcome != "answered"
@@ -294,7 +311,7 @@ class Desk:
         view = discord.ui.View() if running.reason == "stopped" else self._buttons.failed(running.answer)
         self.health.stopped += 1
         self._record(running, reply, "interrupted" if running.reason == "restart" else "stopped")
-        await reply.show(rendered, view=view)
+        await _patiently(lambda: reply.show(rendered, view=view))
         self._record(running, reply, "interrupted" if running.reason == "restart" else "stopped")
 
     async def _apologise(self, running: Running, reply: Reply, error: Exception) -> None:
@@ -304,8 +321,8 @@ class Desk:
         else:
             log.warning("answer %s failed: %s", running.answer, type(error).__name__)
         self._record(running, reply, "failed")
-        await reply.show(Rendered(f"{apology(error)}\n-# Reference {running.answer}"),
-                         view=self._buttons.failed(running.answer))
+        rendered = Rendered(f"{apology(error)}\n-# Reference {running.answer}")
+        await _patiently(lambda: reply.show(rendered, view=self._buttons.failed(running.answer)))
         self._record(running, reply, "failed")
 
     def _record(self, running: Running, reply: Reply, state: str, answer: Answer | None = None) -> None:
@@ -325,6 +342,20 @@ class Desk:
         if present is not None:
             return "I am still answering your last question. Stop it first, or wait for it."
         return self.rules.refuse(question)
+
+
+async def _patiently(deliver: Callable[[], Awaitable[None]]) -> None:
+    """Deliver a final text even through an outage of minutes; a person waits for it."""
+    for wait in PATIENCE_SECONDS:
+        try:
+            return await deliver()
+        except discord.HTTPException as error:
+            if error.status != 429 and error.status < 500:
+                raise
+        except (aiohttp.ClientError, OSError):
+            pass
+        await asyncio.sleep(wait)
+    return await deliver()
 
 
 def apology(error: Exception) -> str:

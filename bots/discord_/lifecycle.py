@@ -14,7 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 import discord
@@ -59,12 +59,12 @@ def run_discord(settings: Settings, *, server_url: str | None = None) -> int:
         from bots.discord_.remote import RemoteCoach
 
         remote = RemoteCoach(server_url)
-        return asyncio.run(_run_until_signal(_bot_maker(settings, remote.stream, remote.describe), token))
+        return asyncio.run(run_until_signal(_bot_maker(settings, remote.stream, remote.describe), token))
     from coach.app import open_coach
 
     coach = open_coach(settings)
     try:
-        return asyncio.run(_run_until_signal(_local_bot_maker(settings, coach), token))
+        return asyncio.run(run_until_signal(_local_bot_maker(settings, coach), token))
     finally:
         coach.close()
 
@@ -146,7 +146,7 @@ async def supervise(make_bot: MakeBot, token: str, stop: asyncio.Event) -> int:
     return 0
 
 
-async def _run_until_signal(make_bot: MakeBot, token: str) -> int:
+async def run_until_signal(make_bot: MakeBot, token: str) -> int:
     """SIGTERM and SIGINT end the bot politely; a second one at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

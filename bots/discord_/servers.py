@@ -12,7 +12,7 @@ from bots.discord_.delivery import whisper
 from coach.store.servers import Note, ServerSettings
 
 if TYPE_CHECKING:
-    from bots.discord_bot import CoachBot
+    pass
 
 Asked = discord.Interaction["CoachBot"]
 LANGUAGES = ("en", "de", "es", "fr", "pt", "hi", "zh", "ja")
@@ -28,11 +28,8 @@ class ServerCommands(app_commands.Group):
                          allowed_installs=app_commands.AppInstallationType(guild=True, user=False))
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        """Only administrators of this server."""
-        if interaction.guild_id is not None and interaction.permissions.manage_guild:
-            return True
-        await whisper(interaction, "Only people who may manage this server can change that.")
-        return False
+        """Only administrators of this server; CoachTree.on_error tells the others."""
+        return interaction.guild_id is not None and interaction.permissions.manage_guild
 
     @app_commands.command(name="show", description="Show the settings of this server")
     async def show(self, interaction: Asked) -> None:

@@ -13,14 +13,14 @@ _LANGUAGE = re.compile(r"[A-Za-z0-9_+\-.#]{0,20}(?=\n|$)")
 # markers [1][2] together with the last character of the sentence they belong to.
 _ATOMS = re.compile(
     r"`{3,}(?:[A-Za-z0-9_+\-.#]{0,20}\n)?"
-    r"|`[^`\n]{1,200}`"
+    r"|(?<!`)`[^`\n]{1,200}`(?!`)"
     r"|\S?[ ]?(?:\[\d{1,3}\])+"
     r"|!?\[[^\[\]\n]{0,300}\]\([^()\s]{0,1500}\)"
     r"|https?://[^\s<>]+"
     r"|<[@#:a][^<>\n]{1,60}>"
 )
 # From the best place to cut to the worst: after a paragraph, a line, a sentence, a word.
-_BOUNDARIES = tuple(re.compile(pattern) for pattern in (r"\n[ \t]*\n+", r"\n", r"[.!?…][)\"'\]]*[ \n]", r"\s"))
+_BOUNDARIES = tuple(re.compile(pattern) for pattern in (r"\n[ \t]*\n+", r"\n", r"[.!?…][)\"'\]]*(?: ?\[\d{1,3}\])*[ \n]", r"\s"))
 
 
 @dataclass(frozen=True, slots=True)

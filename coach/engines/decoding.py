@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from coach.engines.base import CLOSE, OPEN
+
 if TYPE_CHECKING:
     import torch
 
@@ -70,10 +72,12 @@ class Detokenizer:
     Control tokens are dropped, except the thinking tags, which the caller splits at.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, stop_ids: Sequence[int]) -> None:
         self._tokenizer = tokenizer
-        keep = {tokenizer.get_vocab().get(tag) for tag in ("<think>", "</think>")}
-        self._dropped = frozenset(set(tokenizer.all_special_ids) - keep)
+        # all_special_ids holds the named ones (eos, pad, ...) only, not e.g. Gemma's <end_of_turn>.
+        special = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
+        tags = {id for id, token in tokenizer.added_tokens_decoder.items() if token.content in (OPEN, CLOSE)}
+        self._dropped = frozenset(special.union(tokenizer.all_special_ids, stop_ids) - tags)
         self._ids: list[int] = []
         self._start = 0
         self._read = 0

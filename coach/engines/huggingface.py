@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from coach.catalogue.tables import ModelCard
 from coach.domain import Completion, Delta, Finished, GenerationOptions, Message, Sampling, Usage
 from coach.engines.base import CLOSE, OPEN, ThinkingSplitter, alternate, check_fits, choose_sampling, collect
-from coach.engines.checkpoint import load_checkpoint
+from coach.engines.checkpoint import Checkpoint, load_checkpoint
 from coach.engines.decoding import (
     Detokenizer,
     StopFlag,
@@ -60,7 +60,7 @@ class HuggingFaceEngine:
         self.card = card
         self.revision = weights.revision
         self.model = card.id if card else weights.path.stem if weights.kind == "gguf" else weights.path.name
-        self._checkpoint = load_checkpoint(weights, card, device=device, dtype=dtype)
+        self._loaded: Checkpoint | None = load_checkpoint(weights, card, device=device, dtype=dtype)
         published = (card.context_tokens if card else None) or context_tokens
         self.context_tokens = min(context_tokens, published, self._checkpoint.context_tokens)
         # One worker: the weights are shared, and torch's own threads stay with the thread that started them.
@@ -93,7 +93,7 @@ class HuggingFaceEngine:
         prompt_tokens = _length(inputs)
         check_fits(prompt_tokens, options.max_tokens, self.context_tokens)
         tokens, flag = TokenQueue(), StopFlag(cancel)
-        text, splitter = Detokenizer(self._checkpoint.tokenizer), ThinkingSplitter(started=self._opens_thinking(inputs))
+        text, splitter = self._detokenizer(), ThinkingSplitter(started=self._opens_thinking(inputs))
         produced: list[int] = []
         self._submit(lambda: self._generate(inputs, options, flag, tokens), tokens)
         try:
@@ -127,7 +127,13 @@ class HuggingFaceEngine:
     def close(self) -> None:
         """Free the weights."""
         self._worker.shutdown(wait=True, cancel_futures=True)
-        del self._checkpoint
+        self._loaded = None
+
+    @property
+    def _checkpoint(self) -> Checkpoint:
+        if self._loaded is None:
+            raise EngineUnavailable(f"The engine of {self.model} was closed.")
+        return self._loaded
 
     def _submit(self, work: Callable[[], None], tokens: TokenQueue) -> None:
         def run() -> None:
@@ -205,6 +211,9 @@ class HuggingFaceEngine:
     def _sampling(self, options: GenerationOptions) -> Sampling:
         return choose_sampling(options, self.card) or self._checkpoint.sampling or Sampling()
 
+    def _detokenizer(self) -> Detokenizer:
+        return Detokenizer(self._checkpoint.tokenizer, self._checkpoint.stop_ids)
+
     def _opens_thinking(self, inputs: Inputs) -> bool:
         """Whether the template itself wrote <think> at the end of the prompt."""
         tail = self._checkpoint.tokenizer.decode(inputs["input_ids"][0, -8:], skip_special_tokens=False)
@@ -220,7 +229,7 @@ class HuggingFaceEngine:
         return list(ids[:end])
 
     def _completion(self, inputs: Inputs, ids: list[int], options: GenerationOptions) -> Completion:
-        text, splitter = Detokenizer(self._checkpoint.tokenizer), ThinkingSplitter(started=self._opens_thinking(inputs))
+        text, splitter = self._detokenizer(), ThinkingSplitter(started=self._opens_thinking(inputs))
         deltas = [*splitter.feed(text.add(ids)), *splitter.feed(text.finish()), *splitter.finish()]
         usage = Usage(_length(inputs), len(ids))
         return collect([*deltas, Finished(self._reason(ids, options), usage)])

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -83,12 +84,19 @@ class LlamaCppEngine:
         self, messages: Sequence[Message], options: GenerationOptions, cancel: threading.Event | None = None
     ) -> Iterator[Delta | Finished]:
         """Yield the reply as it is generated."""
-        yield from self._running().stream(messages, options, cancel)
+        remote, child = self._running(), self._child
+        try:
+            yield from remote.stream(messages, options, cancel)
+        except EngineUnavailable as error:
+            if child is None or not child.ended(within_seconds=0.5):
+                raise
+            raise EngineUnavailable("llama.cpp ended while it was answering. Ask again: it is started anew.") from error
 
     def generate_batch(self, prompts: Sequence[Sequence[Message]], options: GenerationOptions) -> list[Completion]:
         """Answer several prompts; at once only when `parallel` slots were asked for."""
         if self._parallel > 1:
-            return self._running().generate_batch(prompts, options)
+            with ThreadPoolExecutor(self._parallel, thread_name_prefix="llamacpp-batch") as pool:
+                return list(pool.map(lambda messages: collect(self.stream(messages, options)), prompts))
         return [collect(self.stream(messages, options)) for messages in prompts]
 
     def close(self) -> None:
@@ -154,6 +162,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
+            start_new_session=True,  # or Ctrl-C, which stops an answer of ours, would end the server as well
             env={**os.environ, "PYTHONPATH": path},
         )
         try:
@@ -174,6 +183,14 @@ class _Child:
     def alive(self) -> bool:
         """Whether the process still runs."""
         return self._process.poll() is None
+
+    def ended(self, *, within_seconds: float) -> bool:
+        """Whether it has ended, or does within that time."""
+        try:
+            self._process.wait(timeout=within_seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     @property
     def pid(self) -> int:

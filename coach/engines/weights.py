@@ -182,8 +182,9 @@ def _snapshot(card: ModelCard, settings: Settings, progress: Progress | None) ->
         ) from error
     except (http_error, OSError) as error:
         raise EngineUnavailable(
-            f"{card.repository} could not be fetched from the Hugging Face hub: {error}. Check the network and the "
-            f"free disk space ({card.weight_gib(16):.1f} GiB are needed), and {again}; what was fetched is kept."
+            f"{card.repository} could not be fetched from the Hugging Face hub: {str(error).partition(chr(10))[0]} "
+            f"Check the network and the free disk space ({card.weight_gib(16):.1f} GiB are needed), and {again}; what was "
+            "fetched is kept."
         ) from error
     if progress:
         progress(step, size, size)

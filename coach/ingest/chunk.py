@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from coach.domain import Embedder
     from coach.ingest.read import Document
 
+# Of a title and of a heading; two of them (a token a character at worst) and the least chunk fit 256 tokens.
+PREFIX_CHARACTERS = 110
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -65,7 +68,8 @@ def chunk_document(document: Document, embedder: Embedder, *, chunk_tokens: int)
 
 def embedding_prefix(title: str, heading: str) -> str:
     """What stands before a chunk's text when it is embedded."""
-    return "\n".join(part for part in (title, heading) if part) + "\n" if title or heading else ""
+    shown = [part[:PREFIX_CHARACTERS] for part in (title, heading) if part]
+    return "\n".join(shown) + "\n" if shown else ""
 
 
 def embedding_text(passage: Passage) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,9 +35,9 @@ class Document:
     @property
     def hash(self) -> str:
         """SHA-256 over everything that reaches the index."""
-        parts = (self.id, self.title, self.text, self.source, self.as_of, *self.audience, *self.topics,
-                 *(f"{r.title}|{r.url}" for r in self.references))
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        references = [(r.title, r.publisher, r.url, r.accessed) for r in self.references]
+        parts = (self.id, self.title, self.text, self.source, self.as_of, self.audience, self.topics, references)
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def find_files(places: Iterable[Path]) -> list[tuple[Path, Path]]:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -57,7 +58,7 @@ class Snapshot:
         self.passages = read_passages(folder / "passages.jsonl")
         self.position = {passage.id: row for row, passage in enumerate(self.passages)}
         self.vectors: Vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-        self._client, self.collection = _open_collection(folder, chroma_url, self.manifest.version)
+        self._client, self.collection = _open_collection(folder, chroma_url, self.manifest.version, self.vectors[:1])
         import bm25s
 
         self.bm25 = bm25s.BM25.load(str(folder / "bm25"))
@@ -122,10 +123,7 @@ class Snapshot:
         for name, expected in self.manifest.checksums.items():
             path = self.folder / name
             if not path.is_file() or _sha256(path) != expected:
-                raise KnowledgeError(
-                    f"The index file {path} is missing or damaged. Run `coach index rollback` to use the version "
-                    "before, or `coach index build --force` to make a new one."
-                )
+                raise KnowledgeError(_damaged(path))
 
 
 class SnapshotReader:
@@ -143,19 +141,28 @@ class SnapshotReader:
 
         Raises KnowledgeError when there is none, and ConfigError when it was built by another embedder.
         """
-        version = current_version(self.index_dir)
-        if version is None:
-            raise KnowledgeError("There is no index yet. Run `coach index build`.")
         with self._lock:
-            if self._open is None or self._open.version != version:
-                snapshot = Snapshot(self.index_dir / version, chroma_url=self.chroma_url)
-                if snapshot.manifest.fingerprint != self.fingerprint:
-                    raise ConfigError(
-                        f"The index {version} was built with the embedder {snapshot.manifest.fingerprint!r}, the "
-                        f"settings name {self.fingerprint!r}. Run `coach index build`, or set the embedder back."
-                    )
-                self._open = snapshot
-            return self._open
+            while True:
+                version = current_version(self.index_dir)
+                if version is None:
+                    raise KnowledgeError("There is no index yet. Run `coach index build`.")
+                if self._open is not None and self._open.version == version:
+                    return self._open
+                try:
+                    self._open = self._open_version(version)
+                except (KnowledgeError, OSError, ValueError):
+                    # Builds that followed each other closely may have pruned the version while it was being opened.
+                    if current_version(self.index_dir) == version:
+                        raise
+
+    def _open_version(self, version: str) -> Snapshot:
+        snapshot = Snapshot(self.index_dir / version, chroma_url=self.chroma_url)
+        if snapshot.manifest.fingerprint != self.fingerprint:
+            raise ConfigError(
+                f"The index {version} was built with the embedder {snapshot.manifest.fingerprint!r}, the "
+                f"settings name {self.fingerprint!r}. Run `coach index build`, or set the embedder back."
+            )
+        return snapshot
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------
@@ -186,8 +193,10 @@ def write_snapshot(
     np.save(folder / "vectors.npy", np.asarray(vectors, dtype=np.float32))
     _write_bm25(folder / "bm25", texts)
     _write_chroma(folder, passages, vectors, chroma_url, version)
-    # Chroma's own database file changes when it is opened; its vectors are checked by finding themselves.
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "chroma.sqlite3"]
+    # Chroma's own database file changes when it is opened; its vectors are checked by finding themselves. A lone vector
+    # stays in that database (sync_threshold is at least 2), so that its HNSW files change too.
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "chroma.sqlite3"
+             and (len(passages) > 1 or "chroma" not in p.relative_to(folder).parts)]
     manifest = Manifest(
         version=version, created=datetime.now(UTC).isoformat(timespec="seconds"), fingerprint=fingerprint,
         chunker=chunker, passages=len(passages), documents=documents,
@@ -235,8 +244,11 @@ def list_versions(index_dir: Path) -> list[Manifest]:
     """The whole versions on disk, oldest first."""
     if not index_dir.is_dir():
         return []
-    folders = [path for path in index_dir.iterdir() if (path / "manifest.json").is_file()]
-    return sorted((read_manifest(folder) for folder in folders), key=lambda m: (m.created, m.version))
+    manifests = []
+    for path in index_dir.iterdir():
+        with contextlib.suppress(KnowledgeError):  # unfinished or damaged: no version that could be gone back to
+            manifests.append(read_manifest(path))
+    return sorted(manifests, key=lambda m: (m.created, m.version))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -318,9 +330,17 @@ def _metadata(passage: Passage) -> dict[str, Any]:
     return row
 
 
-def _open_collection(folder: Path, chroma_url: str, version: str) -> tuple[Any, Any]:
-    client = _client(folder, chroma_url)
-    return client, client.get_collection(_collection_name(chroma_url, version), embedding_function=None)
+def _open_collection(folder: Path, chroma_url: str, version: str, vectors: Vectors) -> tuple[Any, Any]:
+    """The client and the collection, with its files open: a later prune does not stop who still asks this version."""
+    from chromadb.errors import ChromaError
+
+    try:
+        client = _client(folder, chroma_url)
+        collection = client.get_collection(_collection_name(chroma_url, version), embedding_function=None)
+        collection.query(query_embeddings=np.asarray(vectors), n_results=1, include=["distances"])
+        return client, collection
+    except (ChromaError, ValueError) as error:
+        raise KnowledgeError(_damaged(folder / "chroma" / "chroma.sqlite3", f" ({error})")) from error
 
 
 def _client(folder: Path, chroma_url: str) -> Any:
@@ -335,6 +355,11 @@ def _client(folder: Path, chroma_url: str) -> Any:
         return chromadb.HttpClient(host=url.hostname or "127.0.0.1", port=url.port or 8000, ssl=url.scheme == "https",
                                    settings=settings)
     return chromadb.PersistentClient(path=str(folder / "chroma"), settings=settings)
+
+
+def _damaged(path: Path, why: str = "") -> str:
+    return (f"The index file {path} is missing or damaged{why}. Run `coach index rollback` to use the version before, "
+            "or `coach index build --force` to make a new one.")
 
 
 def _collection_name(chroma_url: str, version: str) -> str:

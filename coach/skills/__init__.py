@@ -7,9 +7,9 @@ from coach.skills.base import SkillSpec
 
 def register() -> tuple[SkillSpec, ...]:
     """Every skill, in the order that menus show them."""
-    from coach.skills import model_advisor, profile, roadmap, skill_gap
+    from coach.skills import interview, model_advisor, profile, resume, roadmap, skill_gap
 
-    return (roadmap.SPEC, skill_gap.SPEC, model_advisor.SPEC, profile.SPEC)
+    return (roadmap.SPEC, skill_gap.SPEC, resume.SPEC, interview.SPEC, model_advisor.SPEC, profile.SPEC)
 
 
 def find_skill(name: str) -> SkillSpec | None:

@@ -26,42 +26,70 @@ LONGEST_TEXT = 200_000
 
 # English words and first names that are also names of tools: only the catalogue's own capitals count.
 _AMBIGUOUS = frozenset(
-    "r go rust spark excel react helm feast locust evidently prefect hive yarn cargo whisper clip lime flask stan beam "
-    "glove dl rl ann cart ner gru gan gans tokio looker colab torch flax akka sbt awq bandits terminal bagging scopus "
-    "pip pdb feast tecton dgl ppo dpo rag sre iac olap elt eda dsa gbm glm glms nmt asr sft tgi tdd oop r".split())
+    ["r", "go", "rust", "spark", "excel", "react", "helm", "feast", "locust", "evidently", "prefect", "hive", "yarn", "cargo", "whisper", "clip", "lime", "flask", "stan", "beam", "glove", "dl", "rl", "ann", "cart", "ner", "gru", "gan", "gans", "tokio", "looker", "colab", "torch", "flax", "akka", "sbt", "awq", "bandits", "terminal", "bagging", "scopus", "pip", "pdb", "feast", "tecton", "dgl", "ppo", "dpo", "rag", "sre", "iac", "olap", "elt", "eda", "dsa", "gbm", "glm", "glms", "nmt", "asr", "sft", "tgi", "tdd", "oop", "r"]
+)
 # Names of one or two letters, which need company: a list, or "in R".
 _BARE = frozenset({"R", "Go"})
-_LISTED_BEFORE = re.compile(r"(?:^|[,;:/|(\[•*+–-]\s*|\b(?:in|and|or|with|using|of|know|knows|both|language|languages|via|&)\s+)$", re.I)
-_LISTED_AFTER = re.compile(r"^(?:\s*[,;/|)\]]|\s*\(|\s+(?:and|or|for|programming|scripts?|scripting|packages?|code)\b|\s*[.:]?\s*$)")
-_NOT_A_TOOL = re.compile(r"^(?:\s*&|\.\s+[A-Z]|\s*-\s*(?:to|live|getter)\b|\s+(?:to|live|beyond|ahead|above|on|through)\b)", re.I)
+_LISTED_BEFORE = re.compile(
+    r"(?:^|[,;:/|(\[•*+–-]\s*|\b(?:in|and|or|with|using|of|know|knows|both|language|languages|via|&)\s+)$", re.I
+)
+_LISTED_AFTER = re.compile(
+    r"^(?:\s*[,;/|)\]]|\s*\(|\s+(?:and|or|for|programming|scripts?|scripting|packages?|code)\b|\s*[.:]?\s*$)"
+)
+_NOT_A_TOOL = re.compile(
+    r"^(?:\s*&|\.\s+[A-Z]|\s*-\s*(?:to|live|getter)\b|\s+(?:to|live|beyond|ahead|above|on|through)\b)", re.I
+)
 _CLAUSE_END = re.compile(r"[.;!?](?:\s|$)|\n|\b(?:but|however|although)\b", re.I)
 _NEGATION = re.compile(
     r"\b(?:no|not|never|without|lack(?:s|ing)?|don't|do not|haven't|have not|hasn't|isn't|aren't|cannot|can't|zero|rather than|instead of)\b"
-    r"(?!\s+only)(?:(?!\b(?:just|only)\b)[^.;:])*$", re.I)
+    r"(?!\s+only)(?:(?!\b(?:just|only)\b)[^.;:])*$",
+    re.I,
+)
 _WISH = re.compile(
     r"\b(?:want(?:s|ed|ing)?|would like|wish|hope|hoping|plan(?:ning)?|eager|keen|aim(?:ing)?|intend|looking|excited|ready|willing)\s+to\s+"
     r"(?:\w+\s+){0,2}?(?:learn|study|pick up|explore|try|use|work|get|start|deepen|improve|move|grow)\b[^.;]*$"
     r"|\b(?:interested in|curious about|interest in|learning goals?|to learn|wish list|next on my list|no exposure to|yet to)\b[^.;]*$"
-    r"|\b(?:opportunity|chance) to (?:learn|work with)\b[^.;]*$", re.I)
+    r"|\b(?:opportunity|chance) to (?:learn|work with)\b[^.;]*$",
+    re.I,
+)
 _NEGATED_AFTER = re.compile(
     r"^[\s):,–-]*(?:none\b|no experience|not yet|no knowledge|never used|is not (?:required|needed|necessary)|are not (?:required|needed)|"
-    r"(?:experience |knowledge )?(?:is |are )?not (?:required|needed|necessary))", re.I)
+    r"(?:experience |knowledge )?(?:is |are )?not (?:required|needed|necessary))",
+    re.I,
+)
 _LEVEL_CUES: tuple[tuple[str, str], ...] = (
     ("expert", r"\bexpert(?:ise|-level| level| in| at)?\b|\bmastery\b|\bauthority on\b"),
-    ("strong", r"\b(?:strong|advanced|deep|extensive|fluent|excellent|proficient|proficiency|highly skilled|in-depth|solid)\b"
-               r"|\b(?:[4-9]|1\d)\+?\s*years?\b"),
-    ("basic", r"\b(?:basics?|beginner|familiar(?:ity)?|some|introductory|exposure|awareness|elementary|(?:currently|still|now|am|started|self) learning|coursework|"
-              r"dabbled|a little|a bit of|fundamental knowledge)\b"))
+    (
+        "strong",
+        r"\b(?:strong|advanced|deep|extensive|fluent|excellent|proficient|proficiency|highly skilled|in-depth|solid)\b"
+        r"|\b(?:[4-9]|1\d)\+?\s*years?\b",
+    ),
+    (
+        "basic",
+        r"\b(?:basics?|beginner|familiar(?:ity)?|some|introductory|exposure|awareness|elementary|(?:currently|still|now|am|started|self) learning|coursework|"
+        r"dabbled|a little|a bit of|fundamental knowledge)\b",
+    ),
+)
 _HEADING = re.compile(r"^\s*(?:#+\s*|\*\*)?([A-Z][\w &'’/,+-]{2,60}?)(?:\*\*)?\s*:?\s*$")
 _NICE = re.compile(
     r"\b(?:nice[- ]to[- ]haves?|nice if|bonus(?: points)?|preferred|preferably|desirable|desired|a plus|is a plus|plus points|pluses|advantage(?:ous)?|"
-    r"ideally|beneficial|good to have|would be great|welcome|optional|helpful|not essential|extra credit|we'd love)\b", re.I)
+    r"ideally|beneficial|good to have|would be great|welcome|optional|helpful|not essential|extra credit|we'd love)\b",
+    re.I,
+)
 _REQUIRED = re.compile(
     r"\b(?:requirements?|required|must[- ]haves?|must|you (?:have|bring|need|know)|you'll (?:need|bring)|essential|qualifications?|what we(?:'re| are) "
-    r"looking for|who you are|your profile|about you|skills|minimum|we expect|we need|what you bring|you should)\b", re.I)
-_TASKS = re.compile(r"\b(?:responsibilit\w+|what you(?:'ll| will) do|your (?:role|tasks|mission)|the role|duties|day to day|you will|the job|in this role)\b", re.I)
-_IGNORED = re.compile(r"\b(?:about (?:us|the company)|who we are|benefits|perks|what we offer|we offer|equal opportunit\w+|our culture|how to apply|salary|"
-                      r"why join|our values|our story|diversity)\b", re.I)
+    r"looking for|who you are|your profile|about you|skills|minimum|we expect|we need|what you bring|you should)\b",
+    re.I,
+)
+_TASKS = re.compile(
+    r"\b(?:responsibilit\w+|what you(?:'ll| will) do|your (?:role|tasks|mission)|the role|duties|day to day|you will|the job|in this role)\b",
+    re.I,
+)
+_IGNORED = re.compile(
+    r"\b(?:about (?:us|the company)|who we are|benefits|perks|what we offer|we offer|equal opportunit\w+|our culture|how to apply|salary|"
+    r"why join|our values|our story|diversity)\b",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +183,9 @@ def extract_skills(text: str, catalogue: Catalogue, embedder: Embedder | None = 
     return tuple(_merge(entries) for entries in merged.values())
 
 
-def extract_requirements(text: str, catalogue: Catalogue, embedder: Embedder | None = None) -> tuple[AdvertRequirement, ...]:
+def extract_requirements(
+    text: str, catalogue: Catalogue, embedder: Embedder | None = None
+) -> tuple[AdvertRequirement, ...]:
     """The skills that a job advertisement asks for, with weight and level from the words around them."""
     text = text[:LONGEST_TEXT]
     sections = _sections(text)
@@ -175,7 +205,12 @@ def extract_requirements(text: str, catalogue: Catalogue, embedder: Embedder | N
 
 
 def assess(
-    catalogue: Catalogue, found: Sequence[FoundSkill], *, role: str = "", level: str = "", stated: Profile | None = None,
+    catalogue: Catalogue,
+    found: Sequence[FoundSkill],
+    *,
+    role: str = "",
+    level: str = "",
+    stated: Profile | None = None,
     advert: Sequence[AdvertRequirement] = (),
 ) -> Gap:
     """Each requirement of the role level, or of the advertisement when one is given, as met, partly met or missing.
@@ -191,8 +226,15 @@ def assess(
         raise RequestError("The advertisement names no skill that the catalogue knows. Paste its list of requirements.")
     readiness, arithmetic = _readiness(rows)
     card = catalogue.find_role(role) if role else None
-    return Gap(card.id if card else "", card.at(level or "junior").level if card else "", "advertisement" if advert else "role",
-               rows, readiness, arithmetic, tuple(item for item in found if item.negated))
+    return Gap(
+        card.id if card else "",
+        card.at(level or "junior").level if card else "",
+        "advertisement" if advert else "role",
+        rows,
+        readiness,
+        arithmetic,
+        tuple(item for item in found if item.negated),
+    )
 
 
 # -- the skill ----------------------------------------------------------------------------------------------------
@@ -204,7 +246,9 @@ def run(request: Request, values: SlotValues, context: SkillContext) -> SkillRes
     resume_text = _attached(request, values, context, "resume")
     role = values.text("role", "" if advert_text else request.profile.target_role)
     if not advert_text and not role:
-        return base.ask_for(SPEC.slot("role"), suggestions=("Machine learning engineer", "Data scientist", "Data analyst"))
+        return base.ask_for(
+            SPEC.slot("role"), suggestions=("Machine learning engineer", "Data scientist", "Data analyst")
+        )
     about = resume_text or values.text("skills")
     if not about and not request.profile.skills:
         return base.ask_for(SPEC.slot("resume"))
@@ -226,17 +270,26 @@ def _report(gap: Gap, context: SkillContext, about: str, advert: str, profile: P
     catalogue = context.catalogue
     report = Report()
     mine = Passage("resume/own-words", "Your own words", about, "what you sent", kind="resume", end=len(about))
-    stated_text = " ".join(f"{catalogue.skills[i.skill].name}: {i.level}." for i in profile.skills if i.skill in catalogue.skills)
-    stated = Passage("resume/profile", "Your profile", stated_text, "what you stated", kind="resume", end=len(stated_text))
+    stated_text = " ".join(
+        f"{catalogue.skills[i.skill].name}: {i.level}." for i in profile.skills if i.skill in catalogue.skills
+    )
+    stated = Passage(
+        "resume/profile", "Your profile", stated_text, "what you stated", kind="resume", end=len(stated_text)
+    )
     if gap.against == "advertisement":
-        needs = Passage("resume/advertisement", "The job advertisement", advert, "what you sent", kind="resume", end=len(advert))
+        needs = Passage(
+            "resume/advertisement", "The job advertisement", advert, "what you sent", kind="resume", end=len(advert)
+        )
         target = "the advertisement"
     else:
         needs = base.requirements_passage(catalogue, catalogue.roles[gap.role], gap.level)
         target = f"{gap.level} {base.lower_first(catalogue.roles[gap.role].name)}"
     met, partly, missing = (tuple(r for r in gap.rows if r.verdict == v) for v in ("met", "partly", "missing"))
-    report.say(f"Against {target} you show {len(met)} of {len(gap.rows)} requirements, {len(partly)} partly, and "
-               f"{len(missing)} are missing.", needs)
+    report.say(
+        f"Against {target} you show {len(met)} of {len(gap.rows)} requirements, {len(partly)} partly, and "
+        f"{len(missing)} are missing.",
+        needs,
+    )
     report.say(gap.arithmetic, needs)
     for title, rows in (("Met:", met), ("Partly met:", partly), ("Missing:", missing)):
         if not rows:
@@ -244,22 +297,37 @@ def _report(gap: Gap, context: SkillContext, about: str, advert: str, profile: P
         report.paragraph()
         report.say(title)
         for row in rows:
-            have = (mine, row.have.words) if row.have else (stated, f"{row.name}: {row.have_level}.") if row.have_source == "profile" else None
+            have = (
+                (mine, row.have.words)
+                if row.have
+                else (stated, f"{row.name}: {row.have_level}.")
+                if row.have_source == "profile"
+                else None
+            )
             if row.have and have:
-                report.say(f"- {row.name}: you write \"{_short(row.have.whole_line)}\" (line {row.have.line}); {row.why}.",
-                           (mine, row.have.whole_line), (needs, row.need))
+                report.say(
+                    f'- {row.name}: you write "{_short(row.have.whole_line)}" (line {row.have.line}); {row.why}.',
+                    (mine, row.have.whole_line),
+                    (needs, row.need),
+                )
             else:
                 report.say(f"- {row.name}: {row.why}.", have, (needs, row.need))
-    first = sorted((r for r in gap.rows if r.verdict != "met"), key=lambda r: (-r.weight * (1 - CREDIT[r.verdict]), r.hours))[:3]
+    first = sorted(
+        (r for r in gap.rows if r.verdict != "met"), key=lambda r: (-r.weight * (1 - CREDIT[r.verdict]), r.hours)
+    )[:3]
     if first:
         report.paragraph()
         hours = [f"{row.name} (about {row.hours:g} hours)" for row in first]
-        report.say(f"Most readiness for the next hours: {base.join_words(hours)}.",
-                   *(skill_passage(catalogue, catalogue.skills[row.skill]) for row in first))
+        report.say(
+            f"Most readiness for the next hours: {base.join_words(hours)}.",
+            *(skill_passage(catalogue, catalogue.skills[row.skill]) for row in first),
+        )
     if gap.not_counted:
-        report.say("Not counted, because you write that you do not have it yet: "
-                   f"{base.join_words([item.name for item in gap.not_counted])}.",
-                   *((mine, item.quote.whole_line) for item in gap.not_counted))
+        report.say(
+            "Not counted, because you write that you do not have it yet: "
+            f"{base.join_words([item.name for item in gap.not_counted])}.",
+            *((mine, item.quote.whole_line) for item in gap.not_counted),
+        )
     return report.result(gap, suggestions=("Make me a roadmap for what is missing",))
 
 
@@ -270,7 +338,9 @@ def _attached(request: Request, values: SlotValues, context: SkillContext, name:
         return given
 
     def is_advert(item: Attachment) -> bool:
-        return bool(re.search(r"\b(?:ad|advert\w*|job|posting|vacancy|jd)\b", re.sub(r"[_\W]+", " ", item.name.lower())))
+        return bool(
+            re.search(r"\b(?:ad|advert\w*|job|posting|vacancy|jd)\b", re.sub(r"[_\W]+", " ", item.name.lower()))
+        )
 
     for item in request.attachments:
         if is_advert(item) == (name == "job_ad"):
@@ -281,7 +351,9 @@ def _attached(request: Request, values: SlotValues, context: SkillContext, name:
 def _with_listed_levels(found: Sequence[FoundSkill], about: str, catalogue: Catalogue) -> tuple[FoundSkill, ...]:
     """In a plain list such as "python:strong, sql (basic)" the stated level counts."""
     levels = {item.skill: item.level for item in slots.skills_in(about, catalogue)} if about.count("\n") < 3 else {}
-    return tuple(FoundSkill(f.skill, f.name, f.quote, f.how, levels.get(f.skill, f.level), f.negated, f.mentions) for f in found)
+    return tuple(
+        FoundSkill(f.skill, f.name, f.quote, f.how, levels.get(f.skill, f.level), f.negated, f.mentions) for f in found
+    )
 
 
 def _short(line: str, limit: int = 140) -> str:
@@ -314,7 +386,9 @@ def _pattern(catalogue: Catalogue) -> tuple[re.Pattern[str], Mapping[str, _Surfa
         by_text.setdefault(key, surface)
         flexible = r"[\s-]+".join(re.escape(word) for word in re.split(r"[\s-]+", surface.text))
         parts.append(f"(?-i:{flexible})" if surface.exact_case else flexible)
-    pattern = re.compile(r"(?<![\w+#@])(?<![\w]\.)(?:" + "|".join(parts) + r")(?:'s)?(?![\w+#])(?!\.(?:com|io|org|ai)\b)", re.I)
+    pattern = re.compile(
+        r"(?<![\w+#@])(?<![\w]\.)(?:" + "|".join(parts) + r")(?:'s)?(?![\w+#])(?!\.(?:com|io|org|ai)\b)", re.I
+    )
     return pattern, by_text
 
 
@@ -322,7 +396,10 @@ def _pattern(catalogue: Catalogue) -> tuple[re.Pattern[str], Mapping[str, _Surfa
 def _title_pattern(catalogue: Catalogue) -> re.Pattern[str]:
     """Job titles: words inside them are no claim of a skill."""
     names = {name for role in catalogue.roles.values() for name in (role.name, *role.aliases)}
-    flexible = [r"[\s-]+".join(re.escape(word) for word in re.split(r"[\s-]+", name)) for name in sorted(names, key=len, reverse=True)]
+    flexible = [
+        r"[\s-]+".join(re.escape(word) for word in re.split(r"[\s-]+", name))
+        for name in sorted(names, key=len, reverse=True)
+    ]
     return re.compile(r"\b(?:" + "|".join(flexible) + r")s?\b", re.I)
 
 
@@ -336,7 +413,9 @@ def _exact_mentions(text: str, catalogue: Catalogue) -> Iterable[FoundSkill]:
         surface = by_text.get(words) or by_text.get(words.lower()) or by_text.get(re.sub(r"[\s-]+", " ", words.lower()))
         if surface is None:
             squeezed = re.sub(r"[\s-]+", "", words.lower())
-            surface = next((item for key, item in by_text.items() if re.sub(r"[\s-]+", "", key.lower()) == squeezed), None)
+            surface = next(
+                (item for key, item in by_text.items() if re.sub(r"[\s-]+", "", key.lower()) == squeezed), None
+            )
         if surface is None or any(start < b and end > a for a, b in (*titles, *links)):
             continue
         if surface.text in _BARE and not _stands_as_language(text, start, start + len(words)):
@@ -352,22 +431,31 @@ def _stands_as_language(text: str, start: int, end: int) -> bool:
         return bool(re.match(r"\.\s+[A-Z]", after) and re.search(r"(?:,|/|\b(?:and|or|in))\s*$", before))
     if not before.strip(" \t•*-–") and not _LISTED_AFTER.match(after):
         return False
-    return bool(_LISTED_BEFORE.search(before) and (_LISTED_AFTER.match(after) or re.search(r"\bin\s+$", before)
-                                                   or re.search(r"[,/|]\s*$", before))
-                or re.match(r"^\s*(?:,|/|\||\(|\s+programming)", after))
+    return bool(
+        (_LISTED_BEFORE.search(before)
+        and (_LISTED_AFTER.match(after) or re.search(r"\bin\s+$", before) or re.search(r"[,/|]\s*$", before)))
+        or re.match(r"^\s*(?:,|/|\||\(|\s+programming)", after)
+    )
 
 
 def _close_mentions(text: str, catalogue: Catalogue, taken: Sequence[tuple[int, int]]) -> list[FoundSkill]:
     """Misspelt long names: "Tensorflw", "Kubernets". Only words that are no other name, with the same first letter."""
     from rapidfuzz import fuzz, process
 
-    long_names = {item.text.lower(): item.skill for item in _surfaces(catalogue) if len(item.text) >= 8 and not item.exact_case
-                  and " " not in item.text and "-" not in item.text}
+    long_names = {
+        item.text.lower(): item.skill
+        for item in _surfaces(catalogue)
+        if len(item.text) >= 8 and not item.exact_case and " " not in item.text and "-" not in item.text
+    }
     choices = list(long_names)
     found = []
     for match in re.finditer(r"[A-Za-z][\w-]{6,}", text):
         word = match[0].lower()
-        if any(match.start() < b and match.end() > a for a, b in taken) or word in long_names or word.endswith(("ing", "ed")):
+        if (
+            any(match.start() < b and match.end() > a for a, b in taken)
+            or word in long_names
+            or word.endswith(("ing", "ed"))
+        ):
             continue
         hit = process.extractOne(word, choices, scorer=fuzz.ratio, score_cutoff=CLOSE_SPELLING)
         if hit and hit[0][0] == word[0] and abs(len(hit[0]) - len(word)) <= 1:
@@ -400,7 +488,9 @@ def _similar_mentions(
 
 @lru_cache(maxsize=2)
 def _surface_vectors(catalogue: Catalogue, embedder: Embedder) -> Vectors:
-    return embedder.embed_documents([item.text for item in _surfaces(catalogue) if len(item.text) >= 6 and " " in item.text])
+    return embedder.embed_documents(
+        [item.text for item in _surfaces(catalogue) if len(item.text) >= 6 and " " in item.text]
+    )
 
 
 def _mention(text: str, start: int, end: int, skill: Skill, how: Literal["exact", "close", "similar"]) -> FoundSkill:
@@ -420,7 +510,11 @@ def _level(before: str, after: str) -> str:
     if "," in near:  # "strong Python, some SQL": the nearest item of the list decides, else what opens the list
         last = near.rsplit(",", 1)[1]
         near = last if any(re.search(cue, last, re.I) for _, cue in _LEVEL_CUES) else near.split(",")[0]
-    for words in (bracket[1] if bracket else "", near, " ".join(after.split()[:5]) if re.match(r"\s+(?:at|level|\d)", after) else ""):
+    for words in (
+        bracket[1] if bracket else "",
+        near,
+        " ".join(after.split()[:5]) if re.match(r"\s+(?:at|level|\d)", after) else "",
+    ):
         for level, cue in _LEVEL_CUES:
             if words and re.search(cue, words, re.I):
                 return level
@@ -456,7 +550,9 @@ def _sections(text: str) -> list[tuple[int, int]]:
     offset = 0
     for line in text.splitlines(keepends=True):
         bare = line.strip()
-        heading = bool(_HEADING.match(bare)) and len(bare.split()) <= 8 or bare.startswith(("#", "**")) or bare.endswith(":")
+        heading = (
+            (bool(_HEADING.match(bare)) and len(bare.split()) <= 8) or bare.startswith(("#", "**")) or bare.endswith(":")
+        )
         if heading and bare:
             if _NICE.search(bare):
                 found.append((offset, 1))
@@ -477,8 +573,12 @@ def _weight(text: str, quote: Quote, sections: Sequence[tuple[int, int]]) -> int
         return 0
     if _NICE.search(sentence) and not re.search(r"\brequired\b|\bmust\b", sentence, re.I):
         return 1
-    if section == 2 and re.search(r"\b(?:required|must|essential|you (?:have|know|need|bring)|we need|experience (?:with|in)|proficien\w+|"
-                                  r"knowledge of|years? of|looking for)\b", sentence, re.I):
+    if section == 2 and re.search(
+        r"\b(?:required|must|essential|you (?:have|know|need|bring)|we need|experience (?:with|in)|proficien\w+|"
+        r"knowledge of|years? of|looking for)\b",
+        sentence,
+        re.I,
+    ):
         return 3
     return section
 
@@ -497,11 +597,23 @@ def _sentence_around(text: str, quote: Quote) -> str:
 
 def _needs(catalogue: Catalogue, role: str, level: str, advert: Sequence[AdvertRequirement]) -> list[GapRow]:
     if advert:
-        return [_open_row(catalogue, item.skill, item.target, item.weight, item.quote.whole_line, item.quote) for item in advert]
+        return [
+            _open_row(catalogue, item.skill, item.target, item.weight, item.quote.whole_line, item.quote)
+            for item in advert
+        ]
     card = base.find_role(catalogue, role)
     at = card.at(level or "junior")
-    return [_open_row(catalogue, need.skill, need.target, need.weight,
-                      base.requirement_sentence(catalogue, card, at.level, need.skill), None) for need in at.skills]
+    return [
+        _open_row(
+            catalogue,
+            need.skill,
+            need.target,
+            need.weight,
+            base.requirement_sentence(catalogue, card, at.level, need.skill),
+            None,
+        )
+        for need in at.skills
+    ]
 
 
 def _open_row(catalogue: Catalogue, skill: str, target: str, weight: int, need: str, quote: Quote | None) -> GapRow:
@@ -518,18 +630,42 @@ def _row(
     if have_level != "none":
         if LEVELS.index(have_level) >= LEVELS.index(need.target):
             return _close(need, "met", have_level, have, source, f"{need.target} level is asked for")
-        return _close(need, "partly", have_level, have, source,
-                      f"that shows {have_level} level, {need.target} level is asked for")
-    implied = None if need.skill in denied else next((item for item in shown.values() if need.skill in _closure(catalogue, item.skill)), None)
+        return _close(
+            need, "partly", have_level, have, source, f"that shows {have_level} level, {need.target} level is asked for"
+        )
+    implied = (
+        None
+        if need.skill in denied
+        else next((item for item in shown.values() if need.skill in _closure(catalogue, item.skill)), None)
+    )
     if implied:
-        return _close(need, "partly", "basic", implied.quote, "text",
-                      f"{implied.name} builds on it, but {need.target} level is asked for and not shown")
+        return _close(
+            need,
+            "partly",
+            "basic",
+            implied.quote,
+            "text",
+            f"{implied.name} builds on it, but {need.target} level is asked for and not shown",
+        )
     return _close(need, "missing", "none", None, "", f"{need.target} level is asked for, and nothing you sent shows it")
 
 
 def _close(need: GapRow, verdict: Verdict, level: str, have: Quote | None, source: str, why: str) -> GapRow:
-    return GapRow(need.skill, need.name, need.target, need.weight, verdict, level, have, source, need.need, need.need_quote, why,
-                  base.hours_between(need.hours, level, need.target), need.guide)
+    return GapRow(
+        need.skill,
+        need.name,
+        need.target,
+        need.weight,
+        verdict,
+        level,
+        have,
+        source,
+        need.need,
+        need.need_quote,
+        why,
+        base.hours_between(need.hours, level, need.target),
+        need.guide,
+    )
 
 
 def _closure(catalogue: Catalogue, skill: str) -> set[str]:
@@ -548,8 +684,10 @@ def _readiness(rows: Sequence[GapRow]) -> tuple[float, str]:
     met = sum(row.weight for row in rows if row.verdict == "met")
     partly = sum(row.weight for row in rows if row.verdict == "partly")
     readiness = (met + 0.5 * partly) / total
-    return readiness, (f"Readiness is {readiness:.0%}: the weights met, {met}, plus half of those partly met, {partly}, "
-                       f"over all weights, {total}.")
+    return readiness, (
+        f"Readiness is {readiness:.0%}: the weights met, {met}, plus half of those partly met, {partly}, "
+        f"over all weights, {total}."
+    )
 
 
 SPEC = SkillSpec(
@@ -590,7 +728,12 @@ SPEC = SkillSpec(
         Slot("role", "Which role should I compare you with?", "role", help="Role to compare with."),
         Slot("level", "At which level?", "level", choices=base.LEVEL_WORDS, help="Level of the role."),
         Slot("job_ad", "Paste the job advertisement or attach it.", "file", help="Advertisement as a file or text."),
-        Slot("resume", "Tell me your skills with levels, or attach your resume.", "file", help="Resume as a file or text."),
+        Slot(
+            "resume",
+            "Tell me your skills with levels, or attach your resume.",
+            "file",
+            help="Resume as a file or text.",
+        ),
         Slot("skills", "Which skills do you have?", "skills", help="e.g. python:strong,sql:basic."),
     ),
     run=run,

@@ -230,7 +230,7 @@ def _add_months(day: date, months: int) -> date:
 
 
 def number_word(word: str) -> int:
-    """"five" or "5" -> 5."""
+    """ "five" or "5" -> 5."""
     return int(_to_number(word))
 
 

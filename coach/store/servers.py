@@ -167,6 +167,11 @@ class ServerStore:
             return False
         return True
 
+    def knows_event(self, name: str) -> bool:
+        """Whether somebody has claimed this name. Reads only, so it never waits for a lock."""
+        with self._engine.connect() as connection:
+            return connection.execute(sa.select(_events.c.at).where(_events.c.event == name)).first() is not None
+
     def forget_events(self, *, older_than_seconds: float) -> int:
         """Delete claims that Discord can no longer replay; how many."""
         with self._write() as connection:
@@ -189,11 +194,10 @@ class ServerStore:
     def mark_left(self, server: str, *, at: float | None = None) -> None:
         """The bot was removed from a server: its data will be purged after the grace period."""
         with self._write() as connection:
-            known = connection.execute(sa.select(_servers.c.server).where(_servers.c.server == server)).first()
-            values: dict[str, Any] = {"left_at": time.time() if at is None else at}
-            if not known:
-                values["settings"] = json.dumps(asdict(ServerSettings()))
-            _upsert(connection, _servers, {"server": server}, values)
+            row = connection.execute(sa.select(_servers.c.settings).where(_servers.c.server == server)).first()
+            settings = row.settings if row else json.dumps(asdict(ServerSettings()))
+            _upsert(connection, _servers, {"server": server},
+                    {"settings": settings, "left_at": time.time() if at is None else at})
 
     def mark_joined(self, server: str) -> None:
         """The bot is in a server (again): nothing of it is purged."""
@@ -398,9 +402,12 @@ def _answer_row(row: Any) -> AnswerRow:
     return AnswerRow(**values)
 
 
+_PLAIN_WORDS = frozenset(["about", "does", "from", "have", "here", "many", "much", "that", "them", "then", "there", "they", "this", "what", "when", "where", "which", "will", "with", "would", "your"])
+
+
 def find_notes(notes: Sequence[Note], question: str, *, count: int = 2) -> tuple[Note, ...]:
     """The notes that share the question's telling words, best first; none when fewer than half of them occur."""
-    words = {word for word in _words(question) if len(word) > 3}
+    words = {word for word in _words(question) if len(word) > 3} - _PLAIN_WORDS
     scored = []
     for note in notes:
         shared = len(words & _words(f"{note.title} {note.text}"))
@@ -410,4 +417,6 @@ def find_notes(notes: Sequence[Note], question: str, *, count: int = 2) -> tuple
 
 
 def _words(text: str) -> set[str]:
-    return {"".join(c for c in word if c.isalnum()) for word in text.lower().split()}
+    """The words in lower case, without punctuation and plural s."""
+    plain = ("".join(c for c in word if c.isalnum()) for word in text.lower().split())
+    return {word.removesuffix("s") if len(word) > 4 else word for word in plain}

@@ -20,7 +20,7 @@ _LICENCES = re.compile(
     r"\b(apache(?:[- ]licen[cs]e)?[- ,]*(?:version )?2\.0|mit licen[cs]e|bsd|a?gpl(?:v?\d)?|cc[- ]by(?:[- ][\w.]+)*|"
     r"gemma terms|llama (?:\d[\d.]* )?(?:community )?licen[cs]e|openrail)\b", re.I)
 _IDENTIFIER = re.compile(r"(?<![\w])(?=[\w.+#/-]*[A-Za-z])(?=[\w.+#/-]*\d|[a-z]*[A-Z]+[a-z]+[A-Z])[A-Za-z0-9][\w.+#/-]*\w")
-_NEGATION = re.compile(r"\b(not|never|no|none|cannot|without|neither|nor|hardly|n't)\b|n't\b", re.I)
+NEGATION = re.compile(r"\b(not|never|no|none|cannot|without|neither|nor|hardly|n't)\b|n't\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,10 @@ def missing_facts(sentence: Facts, evidence: Facts, evidence_text: str) -> list[
 
 def contradicts(sentence: str, evidence: str) -> bool:
     """Whether one denies what the other, in nearly the same words, states."""
-    if bool(_NEGATION.search(sentence)) == bool(_NEGATION.search(evidence)):
+    if bool(NEGATION.search(sentence)) == bool(NEGATION.search(evidence)):
         return False
-    words = {w for w in re.findall(r"\w+", _NEGATION.sub(" ", sentence).lower()) if len(w) > 3}
-    other = {w for w in re.findall(r"\w+", _NEGATION.sub(" ", evidence).lower()) if len(w) > 3}
+    words = {w for w in re.findall(r"\w+", NEGATION.sub(" ", sentence).lower()) if len(w) > 3}
+    other = {w for w in re.findall(r"\w+", NEGATION.sub(" ", evidence).lower()) if len(w) > 3}
     return len(words) >= 2 and len(words & other) / len(words) >= 0.8 and len(words & other) / max(1, len(other)) >= 0.6
 
 

@@ -1,0 +1,178 @@
+"""The Gap and resume tab: readiness by area, every requirement with its two quotes, and the resume's review."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from typing import Any
+
+import gradio as gr
+
+from bots import render
+from bots.web_chat import user_of
+from bots.web_forms import PRIVATE, ask_skill, file_field, level_choices, read_field, render_answer, role_choices
+from bots.web_service import Service
+from coach.domain import Answer
+from coach.errors import CoachError
+from coach.skills.resume import Review
+from coach.skills.skill_gap import Gap, GapRow, Quote
+
+_ACCEPT = ".pdf,.docx,.md,.txt,application/pdf,text/plain,text/markdown"
+
+
+def build_gap(service: Service, tabs: gr.Tabs) -> None:
+    """The components of the tab with their events."""
+    catalogue = service.coach.catalogue
+    reviews = next((skill.name for skill in service.coach.skills if skill.name.startswith("resume")), "")
+    with gr.Tab("Gap and resume", id="gap"), gr.Row():
+        with gr.Column(scale=2, min_width=260):
+            gr.HTML(
+                apply_default_css=False,
+                value='<div class="sheet"><h3>Where do I stand?</h3><p class="hint">Your file is read in a '
+                      'separate process '
+                "on this computer's server, kept in memory for this one answer, and never written to disk or shown to "
+                "anyone else. When the answer is there, it is gone.</p></div>",
+            )
+            resume = file_field("Your resume", _ACCEPT, "PDF, DOCX, Markdown or text, at most 10 MB", "gap-resume")
+            advert = file_field("A job advertisement (optional)", _ACCEPT, "Or compare with a role below", "gap-advert")
+            role = gr.Dropdown(
+                role_choices(catalogue), label="Role", elem_id="gap-role", value=next(iter(catalogue.roles), None)
+            )
+            level = gr.Dropdown(level_choices(), value="junior", label="Level")
+            skills = gr.Textbox(
+                label="Or list your skills",
+                placeholder="python: strong, sql: basic",
+                lines=2,
+                max_length=2000,
+                elem_id="gap-skills",
+            )
+            compare = gr.Button("Compare", variant="primary", elem_id="gap-compare")
+            review = gr.Button("Review my resume", visible=bool(reviews), elem_id="gap-review")
+        with gr.Column(scale=6, min_width=300):
+            found = gr.HTML(
+                apply_default_css=False,
+                value='<div class="sheet"><p class="hint">What you have and what is missing will be shown here, each '
+                "with the words it rests on.</p></div>",
+                elem_id="gap-found",
+            )
+
+    async def run(
+        skill: str,
+        text: str,
+        resume_value: Any,
+        advert_value: Any,
+        role_id: str | None,
+        level_name: str,
+        known: str,
+        request: gr.Request,
+    ) -> Answer | str:
+        try:
+            files = [read_field(resume_value), read_field(advert_value, "job-advert.txt")]
+        except CoachError as error:
+            return str(error)
+        named = [
+            dataclasses.replace(f, name=_advert_name(f.name)) if f and index else f for index, f in enumerate(files)
+        ]
+        options = {"role": "" if files[1] else role_id, "level": level_name, "skills": known}
+        return await ask_skill(
+            service, user_of(request), skill, text, options, attachments=tuple(file for file in named if file)
+        )
+
+    async def show_gap(*values: Any, request: gr.Request) -> str:
+        answer = await run("skill_gap", "Where do I stand?", *values, request=request)
+        if isinstance(answer, Answer) and isinstance(answer.result, Gap):
+            return _gap_html(answer.result, service) + render_answer(answer)
+        return render_answer(answer)
+
+    async def compare_now(
+        resume_value: Any, advert_value: Any, role_id: str | None, level_name: str, known: str, request: gr.Request
+    ) -> str:
+        return await show_gap(resume_value, advert_value, role_id, level_name, known, request=request)
+
+    async def review_now(
+        resume_value: Any, advert_value: Any, role_id: str | None, level_name: str, known: str, request: gr.Request
+    ) -> str:
+        answer = await run(
+            reviews, "Review my resume.", resume_value, advert_value, role_id, level_name, known, request
+        )
+        pairs = _rewrites_html(answer.result) if isinstance(answer, Answer) else ""
+        return pairs + render_answer(answer)
+
+    fields = [resume, advert, role, level, skills]
+    compare.click(compare_now, fields, found, **PRIVATE, show_progress="minimal")
+    review.click(review_now, fields, found, **PRIVATE, show_progress="minimal")
+
+
+def _advert_name(name: str) -> str:
+    ending = name.rsplit(".", 1)[-1].lower() if "." in name else "txt"
+    return f"job-advert.{ending}"
+
+
+def _gap_html(gap: Gap, service: Service) -> str:
+    rows = "".join(_row_html(row) for row in sorted(gap.rows, key=lambda item: -item.weight))
+    return (
+        f'<div class="sheet"><h3>Readiness by skill area: {gap.readiness:.0%} overall</h3>{draw_areas(gap, service)}'
+        f'<p class="hint">{render.escape(gap.arithmetic)}</p></div><div class="sheet scroll-x"><h3>Each requirement'
+        '</h3><table class="facts-table"><thead><tr><th>Skill</th><th></th><th>What is asked</th><th>What you show</th>'
+        f"</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def draw_areas(gap: Gap, service: Service) -> str:
+    """One bar an area: the weight that you show out of the weight that is asked, as SVG."""
+    asked: dict[str, float] = defaultdict(float)
+    shown: dict[str, float] = defaultdict(float)
+    for row in gap.rows:
+        skill = service.coach.catalogue.skills.get(row.skill)
+        area = skill.area if skill else "other"
+        asked[area] += row.weight
+        shown[area] += row.weight * _SHARE.get(str(row.verdict), 0.0)
+    parts = []
+    for position, area in enumerate(sorted(asked, key=lambda name: -asked[name])):
+        y, share = position * 34, shown[area] / asked[area] if asked[area] else 0.0
+        parts.append(
+            f'<g><text x="228" y="{y + 20}" text-anchor="end" '
+            f'font-size="14">{render.escape(area.replace("-", " "))}</text>'
+            f'<rect class="track" x="240" y="{y + 6}" width="640" height="19" rx="6"/><rect class="bar" x="240" '
+            f'y="{y + 6}" '
+            f'width="{640 * share:.1f}" height="19" rx="6"/><text x="892" y="{y + 20}" '
+            f'font-size="14">{share:.0%}</text></g>'
+        )
+    return (
+        f'<svg class="figure" viewBox="0 0 960 {34 * len(asked) + 6}" role="img" aria-label="Readiness by skill area">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+_SHARE = {"met": 1.0, "partly": 0.5, "missing": 0.0}
+
+
+def _row_html(row: GapRow) -> str:
+    verdict = str(row.verdict)
+    badge = f'<span class="badge {"" if _SHARE.get(verdict) == 1.0 else "miss"}">{render.escape(verdict)}</span>'
+    asked = _quote_html(row.need_quote) or render.escape(row.need)
+    have = _quote_html(row.have) or f'<span class="hint">{render.escape(row.why)}</span>'
+    return (
+        f"<tr><td><strong>{render.escape(row.name)}</strong><br><small>{render.escape(row.target)} level, weight "
+        f"{row.weight}</small></td><td>{badge}</td><td>{asked}</td><td>{have}</td></tr>"
+    )
+
+
+def _quote_html(quote: Quote | None) -> str:
+    if quote is None:
+        return ""
+    start = quote.whole_line.find(quote.words)
+    spans = ((start, start + len(quote.words)),) if start >= 0 else ()
+    marked = render.highlight_html(quote.whole_line.strip()[:300] if start < 0 else quote.whole_line[:400], spans)
+    return f'<div class="quote source"><small>line {quote.line}</small>{marked}</div>'
+
+
+def _rewrites_html(result: object) -> str:
+    """Before and after side by side, for each remark of a review that offers a rewrite."""
+    if not isinstance(result, Review):
+        return ""
+    pairs = "".join(
+        f'<p class="hint">{render.escape(remark.message)}</p><div class="pair"><div>'
+        f"<small>Line {remark.line} now</small>{render.escape(remark.quote)}</div><div><small>Rewritten</small>{render.escape(remark.rewrite)}</div></div>"
+        for remark in result.remarks if remark.rewrite)
+    return f'<div class="sheet"><h3>Side by side</h3>{pairs}</div>' if pairs else ""

@@ -1,0 +1,75 @@
+"""No point without the words that earned it; what cannot be graded is not graded."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from coach.catalogue.tables import Catalogue
+from coach.domain import Embedder, Request
+from coach.skills import interview
+from coach.skills.base import SkillContext, SlotValues
+
+CASES = [json.loads(line) for line in (Path(__file__).parents[2] / "evals/cases/interview_answers.jsonl").read_text().splitlines()]
+
+
+def test_every_point_quotes_the_answer(catalogue: Catalogue) -> None:
+    for case in CASES:
+        graded = interview.grade(catalogue.questions[case["question"]], case["answer"])
+        for item in graded.awarded:
+            assert item.quote
+            assert case["answer"][item.start:item.end] == item.quote
+        assert all(gap.guide for gap in graded.missed)
+
+
+@pytest.mark.parametrize(("answer", "refusal"), [("", "empty"), ("I don't know", "dont_know"), ("no idea, sorry", "dont_know"),
+                                                 ("My cat likes fish and warm weather", "off_topic")])
+def test_what_cannot_be_graded_is_not(catalogue: Catalogue, answer: str, refusal: str) -> None:
+    graded = interview.grade(catalogue.questions["sql-join-types"], answer)
+    assert graded.refusal == refusal
+    assert graded.score is None
+    assert not graded.awarded
+
+
+def test_a_wrong_statement_is_named_and_earns_nothing(catalogue: Catalogue) -> None:
+    graded = interview.grade(catalogue.questions["docker-why"],
+                             "A container contains a full operating system with its own kernel.")
+    assert graded.wrong
+    assert not graded.awarded
+
+
+def test_an_interview_runs_to_its_summary(context: SkillContext) -> None:
+    first = interview.run(Request("x"), SlotValues.of(topic="SQL", questions=2), context)
+    assert first.state
+    second = interview.run(Request("I don't know"), SlotValues(), dataclasses.replace(context, state=first.state))
+    assert second.practice
+    again = dataclasses.replace(context, state=second.state or "", practice=second.practice)
+    last = interview.run(Request("An inner join returns only rows that match in both tables."), SlotValues(), again)
+    assert last.state == ""
+    assert isinstance(last.result, interview.Interview)
+    assert last.result.finished
+    assert last.result.repeat
+    assert "over" in last.text
+
+
+def test_least_practised_questions_come_first(catalogue: Catalogue) -> None:
+    first = interview.pick_questions(catalogue, topics=["sql"], count=3, seed=1)
+    practice = [interview.PracticeRecord(question.id, 1.0, "2026-11-24T00:00:00+00:00") for question in first]
+    second = interview.pick_questions(catalogue, topics=["sql"], count=3, seed=1, practice=practice)
+    assert not {q.id for q in first} & {q.id for q in second}
+
+
+@pytest.mark.models
+def test_agreement_with_the_reference_grades(catalogue: Catalogue, minilm: Embedder) -> None:
+    from sklearn.metrics import cohen_kappa_score
+
+    reference, given = [], []
+    for case in CASES:
+        question = catalogue.questions[case["question"]]
+        total = sum(point.weight for point in question.rubric)
+        reference.append(round(4 * sum(question.rubric[index].weight for index in case["points"]) / total))
+        given.append(round(4 * (interview.grade(question, case["answer"], minilm).score or 0)))
+    assert cohen_kappa_score(reference, given, weights="quadratic") >= 0.60

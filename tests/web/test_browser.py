@@ -1,0 +1,292 @@
+"""The web app in a real browser: no console error, no request to a foreign host and no dialog in any of these."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from coach.domain import Answer, Queued, Request
+
+from .conftest import Server, Visit, make_answer, open_page, slow_script
+
+QUESTION = "Which projects should a beginner build?"
+RESUME = b"# Anna Example\n\nExperience\n- Wrote Python services for 5 years\n- Used SQL daily and pandas for reports\n"
+
+
+def test_ask_stream_and_open_a_citation_with_the_words_it_rests_on(visit: Visit) -> None:
+    visit.ask(QUESTION)
+    visit.wait_for_answers(1)
+    assert "movie recommender" in visit.page.inner_text("#thread .answer-body")
+    visit.page.click("#thread .cite >> nth=0")
+    marked = visit.page.inner_text("#source-panel mark")
+    assert "movie recommender" in marked
+    assert "2026-11-24" in visit.page.inner_text("#source-panel .facts")
+    assert visit.page.get_attribute("#source-panel .where a", "href") == "https://example.org/handbook"
+    visit.page.keyboard.press("Escape")
+    assert visit.page.evaluate("document.activeElement.classList.contains('cite')")
+
+
+def test_sentences_appear_one_by_one(visit: Visit, server: Server) -> None:
+    gate = threading.Event()
+
+    def script(request: Request, cancel: threading.Event) -> Iterator[Any]:
+        for number, event in enumerate(slow_script(0.0, 2)(request, cancel)):
+            if number == 2:
+                gate.wait(10)
+            yield event
+
+    server.coach.script = script
+    visit.ask("Tell me")
+    visit.page.wait_for_selector("#live .answer-body:has-text('Sentence number 0.')")
+    assert "Sentence number 1." not in visit.page.inner_text("#live")
+    gate.set()
+    visit.wait_for_answers(1)
+    assert "Sentence number 1." in visit.page.inner_text("#thread")
+
+
+def test_stop_stops_the_engine_and_keeps_what_was_said(visit: Visit, server: Server) -> None:
+    server.coach.script = slow_script()
+    visit.ask("Tell me everything")
+    visit.page.wait_for_selector("#live .answer-body:has-text('Sentence number 2.')")
+    visit.page.click("#stop")
+    server.wait_until_idle(2.0)
+    visit.wait_for_answers(1)
+    assert "Sentence number 2." in visit.page.inner_text("#thread")
+    assert visit.page.is_visible("#ask")
+
+
+def test_a_closed_tab_stops_the_engine(browser: Any, server: Server) -> None:
+    server.coach.script = slow_script()
+    visit = open_page(browser, server.url)
+    visit.ask("Tell me everything")
+    visit.page.wait_for_selector("#live .answer-body:has-text('Sentence number 2.')")
+    visit.page.context.close()
+    server.wait_until_idle(2.0)
+
+
+def test_the_place_in_the_queue_is_shown(visit: Visit, server: Server) -> None:
+    gate = threading.Event()
+
+    def script(request: Request, cancel: threading.Event) -> Iterator[Any]:
+        yield Queued(3)
+        gate.wait(10)
+        yield make_answer("Done.")
+
+    server.coach.script = script
+    visit.ask("Me too")
+    visit.page.wait_for_selector("#live .status:has-text('number 3 in line')")
+    gate.set()
+    visit.wait_for_answers(1)
+
+
+def test_a_vote_is_kept_and_found_again_after_a_reload(visit: Visit, server: Server) -> None:
+    visit.ask(QUESTION)
+    visit.wait_for_answers(1)
+    visit.page.click('[data-vote="down"]')
+    visit.page.fill(".why input", "too short")
+    visit.page.click('[data-act="send-reason"]')
+    sessions = server.app.state.service.sessions
+    visit.page.wait_for_timeout(500)
+    visit.page.reload()
+    visit.page.wait_for_selector("#thread .turn")
+    assert visit.page.get_attribute('[data-vote="down"]', "aria-pressed") == "true"
+    assert '"reason": "too short"' in sessions.export_user("local")
+    assert QUESTION in visit.page.inner_text("#talk-list")
+
+
+def test_edit_and_ask_again_replaces_the_turn(visit: Visit) -> None:
+    visit.ask("What does a machine learning engineer earn?")
+    visit.wait_for_answers(1)
+    visit.page.click('[data-act="edit"]')
+    visit.page.fill(".edit-box", QUESTION)
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_selector("#thread .answer-body:has-text('movie recommender')")
+    visit.wait_for_answers(1)
+    visit.page.click('[data-act="retry"]')
+    visit.page.wait_for_selector("#live .turn, #thread .turn")
+    visit.wait_for_answers(1)
+
+
+def test_conversations_are_searched_renamed_and_deleted(visit: Visit) -> None:
+    visit.ask(QUESTION)
+    visit.wait_for_answers(1)
+    visit.page.click("#talk-tools button:has-text('This conversation')")
+    visit.page.fill("#talk-title textarea, #talk-title input", "My first talk")
+    visit.page.click("#talk-title button")
+    visit.page.wait_for_selector("#talk-list .talk:has-text('My first talk')")
+    visit.page.fill("#search textarea, #search input", "zebra")
+    visit.page.wait_for_selector("#talk-list:has-text('Nothing found')")
+    visit.page.fill("#search textarea, #search input", "")
+    visit.page.wait_for_selector("#talk-list .talk:has-text('My first talk')")
+    visit.page.click('[data-act="remove"]')
+    visit.page.click('[data-act="remove"]:has-text("Really delete?")')
+    visit.page.wait_for_selector("#thread .starter")
+    assert not visit.page.query_selector("#talk-list .talk")
+
+
+def test_a_declined_question_offers_the_nearest_as_buttons(visit: Visit, server: Server) -> None:
+    declined = Answer("no_evidence", make_answer("My documents do not answer that.").sentences, mode="courtesy",
+                      suggestions=(QUESTION,), id="declined-1")
+    server.coach.script = lambda request, cancel: iter([declined])
+    visit.ask("What is the airspeed of a swallow?")
+    visit.wait_for_answers(1)
+    server.coach.script = None
+    visit.page.click(f"#thread .chip:has-text('{QUESTION}')")
+    visit.wait_for_answers(2)
+
+
+def test_a_failure_says_what_to_do(visit: Visit, server: Server) -> None:
+    def crash(request: Request, cancel: threading.Event) -> Iterator[Any]:
+        raise MemoryError
+        yield
+
+    server.coach.script = crash
+    visit.ask("Break")
+    visit.page.wait_for_selector("#live .problem:has-text('Ask again')")
+    assert visit.page.is_visible("#ask")
+
+
+def test_a_plan_is_drawn_ticked_off_and_planned_anew(visit: Visit) -> None:
+    visit.open_tab("Plan")
+    visit.page.click("#make-plan")
+    visit.page.wait_for_selector("#plan-picture svg .bar")
+    before = visit.page.inner_text("#plan-picture h3")
+    bars = visit.page.locator("#plan-picture svg .bar").count()
+    visit.page.click("#plan-done label >> nth=0")
+    visit.page.wait_for_function("n => document.querySelectorAll('#plan-picture svg .bar').length < n", arg=bars)
+    assert visit.page.inner_text("#plan-picture h3") != before
+    with visit.page.expect_download() as saved:
+        visit.page.click("#plan-picture a:has-text('.ics')")
+    assert saved.value.suggested_filename == "plan.ics"
+
+
+def test_a_resume_is_compared_and_leaves_nothing_on_disk(visit: Visit) -> None:
+    visit.open_tab("Gap and resume")
+    visit.page.set_input_files("#gap-resume input[type=file]", {
+        "name": "resume.md", "mimeType": "text/markdown", "buffer": RESUME})
+    visit.page.wait_for_selector("#gap-resume .has-file")
+    visit.page.click("#gap-compare")
+    visit.page.wait_for_selector("#gap-found svg .bar", timeout=30_000)
+    assert "Python" in visit.page.inner_text("#gap-found .quote >> nth=0") or visit.page.query_selector(
+        "#gap-found .quote:has-text('Wrote Python services')")
+
+
+def test_an_interview_question_is_answered_and_scored(visit: Visit) -> None:
+    visit.open_tab("Interview")
+    visit.page.click("#interview-begin")
+    visit.page.wait_for_selector("#interview-answer textarea", timeout=20_000)
+    question = visit.page.inner_text("#room")
+    visit.page.fill("#interview-answer textarea", "Overfitting means that a model learns the noise of its training data.")
+    visit.page.click("#interview-send")
+    visit.page.wait_for_function("q => document.querySelector('#room').innerText !== q", arg=question, timeout=20_000)
+    assert not visit.page.query_selector("#room .problem")
+
+
+def test_models_are_filtered_and_the_machines_memory_moves_the_limit(visit: Visit) -> None:
+    visit.open_tab("Models")
+    visit.page.wait_for_selector("#models-chart svg .limit", state="attached")
+    rows = visit.page.locator("#models-table tbody tr").count()
+    visit.page.click("#models-wants label:has-text('reads images')")
+    visit.page.wait_for_function("n => document.querySelectorAll('#models-table tbody tr').length < n", arg=rows)
+    visit.page.fill("#my-memory input[type=number]", "4")
+    visit.page.keyboard.press("Tab")
+    visit.page.wait_for_selector("#models-chart svg text:has-text('my machine: 4 GB')")
+
+
+def test_the_profile_is_saved_and_everything_deleted(visit: Visit, server: Server) -> None:
+    visit.ask(QUESTION)
+    visit.wait_for_answers(1)
+    visit.open_tab("Profile and privacy")
+    visit.page.fill("#profile-skills textarea", "python: strong, sql: basic")
+    visit.page.click("#profile-save")
+    visit.page.wait_for_selector("#profile-said:has-text('Saved')")
+    sessions = server.app.state.service.sessions
+    assert [item.level for item in sessions.load_profile("local").skills] == ["strong", "basic"]
+    visit.page.click("#profile-sure input")
+    visit.page.click("#profile-delete:not([disabled])")
+    visit.page.wait_for_selector("#profile-said:has-text('Nothing about you is left')")
+    assert sessions.list_conversations("local") == ()
+    visit.open_tab("Chat")
+    visit.page.wait_for_selector("#thread .starter")
+
+
+def test_dark_mode_is_kept_and_readable(visit: Visit) -> None:
+    visit.ask(QUESTION)
+    visit.wait_for_answers(1)
+    for _ in range(2):
+        visit.page.click(".theme-toggle")
+        visit.page.click("#thread .cite >> nth=0")
+        visit.page.wait_for_timeout(400)  # colours fade from one theme into the other
+        poor = visit.page.evaluate(CONTRAST)
+        assert poor == []
+    visit.page.click(".theme-toggle")
+    dark = visit.page.evaluate("document.body.classList.contains('dark')")
+    visit.page.reload()
+    visit.page.wait_for_selector("#thread .turn")
+    assert visit.page.evaluate("document.body.classList.contains('dark')") == dark
+
+
+def test_phone_width_has_no_sideways_scroll_and_opens_sources_as_a_sheet(browser: Any, server: Server) -> None:
+    visit = open_page(browser, server.url, viewport={"width": 390, "height": 800}, has_touch=True)
+    visit.ask(QUESTION)
+    visit.wait_for_answers(1)
+    assert visit.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    visit.page.click("#thread .cite >> nth=0")
+    assert visit.page.is_visible("#source-panel mark")
+    visit.page.click(".panel-close")
+    assert not visit.page.is_visible("#source-panel mark")
+    visit.page.context.close()
+    assert visit.complaints == visit.foreign == visit.dialogs == []
+
+
+def test_the_keyboard_alone_asks_and_opens_a_source(visit: Visit) -> None:
+    visit.page.focus("#question textarea")
+    visit.page.keyboard.type(QUESTION)
+    visit.page.keyboard.press("Enter")
+    visit.wait_for_answers(1)
+    for _ in range(60):
+        visit.page.keyboard.press("Shift+Tab")
+        if visit.page.evaluate("document.activeElement.classList.contains('cite')"):
+            break
+    visit.page.keyboard.press("Enter")
+    assert visit.page.is_visible("#source-panel mark")
+
+
+def test_every_control_has_a_name(visit: Visit) -> None:
+    nameless = visit.page.evaluate("""() => [...document.querySelectorAll('button, input, textarea, a, [role=tab]')]
+      .filter((e) => e.offsetParent !== null && e.type !== 'hidden')
+      .filter((e) => !(e.textContent.trim() || e.getAttribute('aria-label') || e.title || e.placeholder
+        || e.closest('label')?.textContent.trim() || e.labels?.[0]?.textContent.trim()))
+      .map((e) => e.outerHTML.slice(0, 120))""")
+    assert nameless == []
+
+
+# Texts whose contrast with what is behind them is below 4.5 (3 for large ones), by WCAG 2.1's formula.
+CONTRAST = """() => {
+  const parse = (c) => { const m = c.match(/[\\d.]+/g).map(Number); return m.length < 4 ? [...m, 1] : m; };
+  const light = ([r, g, b]) => { const f = (v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; };
+    return .2126 * f(r) + .7152 * f(g) + .0722 * f(b); };
+  const behind = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor);
+    if (c[3] > .9) return c; } return [255, 255, 255, 1]; };
+  const out = [];
+  for (const e of document.querySelectorAll('#top *, #talks *, #talk *, #beside *')) {
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || e.offsetParent === null) continue;
+    const s = getComputedStyle(e), a = light(parse(s.color)), b = light(behind(e));
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    const large = parseFloat(s.fontSize) >= 24 || (parseFloat(s.fontSize) >= 18.6 && s.fontWeight >= 700);
+    if (ratio < (large ? 3 : 4.5)) out.push([e.className, e.textContent.trim().slice(0, 40), ratio.toFixed(2)]);
+  }
+  return out;
+}"""
+
+
+@pytest.mark.parametrize("width", [1360, 390])
+def test_the_first_paint_needs_nobody_else(browser: Any, server: Server, width: int) -> None:
+    visit = open_page(browser, server.url, viewport={"width": width, "height": 800})
+    assert visit.page.inner_text(".masthead h1") == "Career coach"
+    visit.page.context.close()
+    assert visit.foreign == []
