@@ -25,7 +25,7 @@ def build_plan(service: Service, tabs: gr.Tabs) -> None:
             gr.HTML(
                 apply_default_css=False,
                 value='<div class="sheet"><h3>Plan my way</h3><p class="hint">From what you know and the hours '
-                      'you have to '
+                "you have to "
                 "a role, week by week. The order follows what builds on what.</p></div>",
             )
             role = gr.Dropdown(
@@ -86,23 +86,25 @@ def build_plan(service: Service, tabs: gr.Tabs) -> None:
         roadmap = answer.result if isinstance(answer, Answer) else None
         if not isinstance(roadmap, Roadmap):
             return {picture: render_answer(answer), details: "", done: gr.update(visible=False)}
-        # A skill can be marked done at several levels; one tick stands for all of them.
-        finished = {
-            item.skill: catalogue.skills[item.skill].name for item in roadmap.done if item.skill in catalogue.skills
+        # A tick's value names the level too: a name such as programming-basics would be read as a level by itself.
+        open_steps = {
+            f"{step.skill}:{step.target}": f"{step.name} ({step.target}, {step.hours:g} h)" for step in roadmap.steps
         }
-        open_steps = {step.skill: f"{step.name} ({step.target}, {step.hours:g} h)" for step in roadmap.steps}
-        choices = [(f"{name} (done)", key) for key, name in finished.items() if key not in open_steps]
-        choices += [(label, key) for key, label in open_steps.items()]
+        finished = {
+            f"{item.skill}:{item.level}": f"{catalogue.skills[item.skill].name} ({item.level}, done)"
+            for item in roadmap.done
+            if item.skill in catalogue.skills
+        }
+        choices = [(label, key) for key, label in {**open_steps, **finished}.items()]
         links = download_link(
             "Calendar (.ics)", to_ics(roadmap, catalogue), "text/calendar", "plan.ics"
         ) + download_link("Markdown", to_markdown(roadmap, catalogue).encode(), "text/markdown", "plan.md")
         return {
             picture: f'<div class="sheet"><h3>{_headline(roadmap, service)}</h3><div class="scroll-x">'
             f'{draw_timeline(roadmap)}</div><p class="links">{links}</p></div>',
-            done: gr.update(
-                choices=choices, value=[key for key in finished if key not in open_steps], visible=bool(choices)
-            ),
-            details: render_answer(answer) + _steps_html(roadmap.steps),
+            done: gr.update(choices=choices, value=list(finished), visible=bool(choices)),
+            details: _steps_html(roadmap.steps)
+            + f'<details class="thinking"><summary>In words, with sources</summary>{render_answer(answer)}</details>',
         }
 
     def start(request: gr.Request) -> dict[Any, Any]:

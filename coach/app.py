@@ -22,7 +22,9 @@ from coach.pipeline import Coach, Parts
 from coach.retrieval.embedder import HashingEmbedder, SentenceTransformerEmbedder
 from coach.retrieval.snapshot import SnapshotReader, current_version
 from coach.settings import Settings, load_settings
+from coach.skills.base import DoneStep, PracticeRecord
 from coach.store.embeddings import EmbeddingCache, key
+from coach.store.progress import Profiles, ProgressStore
 from coach.store.sessions import Sessions
 from coach.store.tables import Database
 from coach.verify import Verifier
@@ -64,14 +66,9 @@ def open_coach(settings: Settings | None = None, *, progress: Report = _silent) 
         grade=lambda: model_grade(settings, catalogue),
         admission=Admission(queue_size=settings.queue_size, per_minute=settings.requests_per_minute),
         skills=skills,
-        runner=_runner(settings, catalogue, embedder, skills, open_sessions(settings)),
+        runner=_runner(settings, catalogue, embedder, skills, Database(settings.database)),
     )
     return Coach(parts)
-
-
-def open_sessions(settings: Settings) -> Sessions:
-    """Conversations, feedback and profiles in the database of the settings."""
-    return Sessions(Database(settings.database))
 
 
 def build(
@@ -157,7 +154,7 @@ def _register() -> tuple[SkillSpec, ...]:
 
 
 def _runner(
-    settings: Settings, catalogue: Catalogue, embedder: Embedder, skills: tuple[SkillSpec, ...], sessions: Sessions
+    settings: Settings, catalogue: Catalogue, embedder: Embedder, skills: tuple[SkillSpec, ...], database: Database
 ) -> SkillRunner:
     from coach.skills.router import ASK, Router
 
@@ -173,33 +170,35 @@ def _runner(
     return Capabilities(
         catalogue=catalogue, embedder=embedder, skills=skills, route=route, read_file=read_upload,
         runnable_models=lambda: tuple(card.id for card in catalogue.models.values() if find_weights(card, settings)),
-        profiles=_Profiles(sessions),
+        profiles=Profiles(Sessions(database)), progress=_Progress(ProgressStore(database)),
     )
 
 
 def read_upload(content: bytes, name: str) -> str:
     """The text of a resume or an advertisement, read in a throw-away process with limits."""
-    from coach.skills.resume import read_file
+    from coach.skills.resume import parse
 
-    return read_file(content, name)
+    return parse(content, name).text
 
 
-class _Profiles:
-    """The profile table as the skills see it."""
+class _Progress:
+    """Done steps and graded answers: the store's rows as the skills' values."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+    def __init__(self, store: ProgressStore) -> None:
+        self._store = store
 
-    def load(self, user: str) -> Profile:
-        return self._sessions.load_profile(user)
+    def done_steps(self, user: str) -> tuple[DoneStep, ...]:
+        return tuple(DoneStep(row.skill, row.level, row.on) for row in self._store.done(user))
 
-    def save(self, user: str, profile: Profile) -> None:
-        self._sessions.save_profile(user, profile)
+    def practice(self, user: str) -> tuple[PracticeRecord, ...]:
+        return tuple(PracticeRecord(row.question, row.score, row.answered_at, row.card)
+                     for row in self._store.practice(user))
 
-    def delete(self, user: str) -> bool:
-        known = self._sessions.load_profile(user) != Profile()
-        self._sessions.save_profile(user, Profile())
-        return known
+    def record(self, user: str, done: Sequence[DoneStep], practice: Sequence[PracticeRecord]) -> None:
+        for step in done:
+            self._store.add_done(user, step.skill, step.level, step.on)
+        for answer in practice:
+            self._store.add_practice(user, answer.question, answer.score, answer.answered_at, answer.card)
 
 
 class _Remembering:

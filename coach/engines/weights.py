@@ -181,10 +181,10 @@ def _snapshot(card: ModelCard, settings: Settings, progress: Progress | None) ->
             f"The hub has no {card.repository}, or it is private. Check the name, or set HF_TOKEN, and {again}."
         ) from error
     except (http_error, OSError) as error:
+        reason = str(error).partition("\n")[0]  # the hub adds paragraphs of advice
         raise EngineUnavailable(
-            f"{card.repository} could not be fetched from the Hugging Face hub: {str(error).partition(chr(10))[0]} "
-            f"Check the network and the free disk space ({card.weight_gib(16):.1f} GiB are needed), and {again}; what was "
-            "fetched is kept."
+            f"{card.repository} could not be fetched from the Hugging Face hub: {reason} Check the network and the free "
+            f"disk space ({card.weight_gib(16):.1f} GiB are needed), and {again}; what was fetched is kept."
         ) from error
     if progress:
         progress(step, size, size)

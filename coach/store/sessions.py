@@ -24,7 +24,7 @@ from coach.domain import (
     Timings,
     Usage,
 )
-from coach.store.tables import Database, conversations, feedback, profiles, turns
+from coach.store.tables import Database, conversations, done_steps, exchanges, feedback, practice, profiles, turns
 
 TITLE_LENGTH = 80
 
@@ -196,18 +196,22 @@ class Sessions:
                 sa.select(turns).where(turns.c.user == user).order_by(turns.c.conversation, turns.c.position))]
             votes = [dict(row._mapping) for row in connection.execute(
                 sa.select(feedback).where(feedback.c.user == user))]
+            steps = [dict(row._mapping) for row in connection.execute(
+                sa.select(done_steps).where(done_steps.c.user == user).order_by(done_steps.c.id))]
+            practised = [dict(row._mapping) for row in connection.execute(
+                sa.select(practice).where(practice.c.user == user).order_by(practice.c.id))]
         for turn in said:
             turn["answer"] = json.loads(turn["answer"])
         for talk in talks:
             talk["turns"] = [turn for turn in said if turn["conversation"] == talk["id"]]
         return json.dumps({"user": user, "exported": _now(), "profile": dataclasses.asdict(self.load_profile(user)),
-                           "conversations": talks, "feedback": votes}, ensure_ascii=False, indent=2)
+                           "conversations": talks, "feedback": votes, "done_steps": steps, "practice": practised}, ensure_ascii=False, indent=2)
 
     def delete_user(self, user: str) -> int:
         """Delete everything about the user; how many rows went."""
         with self._database.write() as connection:
             return sum(connection.execute(sa.delete(table).where(table.c.user == user)).rowcount
-                       for table in (feedback, turns, conversations, profiles))
+                       for table in (feedback, turns, conversations, profiles, done_steps, practice, exchanges))
 
 
 # -- answers and profiles as JSON --------------------------------------------------------------------------------------

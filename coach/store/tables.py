@@ -44,6 +44,30 @@ profiles = sa.Table(
     sa.Column("profile", sa.Text, nullable=False),
     sa.Column("updated", sa.String(32), nullable=False),
 )
+done_steps = sa.Table(
+    "done_steps", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("user", sa.String(200), nullable=False, index=True),
+    sa.Column("skill", sa.String(100), nullable=False),
+    sa.Column("level", sa.String(20), nullable=False),
+    sa.Column("done_on", sa.String(10), nullable=False),
+)
+practice = sa.Table(
+    "practice", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("user", sa.String(200), nullable=False, index=True),
+    sa.Column("question", sa.String(100), nullable=False),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("answered_at", sa.String(40), nullable=False),
+    sa.Column("card", sa.Text, nullable=False),
+)
+exchanges = sa.Table(
+    "exchanges", metadata,
+    sa.Column("session", sa.String(200), primary_key=True),
+    sa.Column("skill", sa.String(50), primary_key=True),
+    sa.Column("user", sa.String(200), primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+)
 schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
 
 
@@ -51,8 +75,12 @@ def _create_first_tables(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=[conversations, turns, feedback, profiles])
 
 
+def _create_progress_tables(connection: sa.Connection) -> None:
+    metadata.create_all(connection, tables=[done_steps, practice, exchanges])
+
+
 # A migration is appended, never changed: its position + 1 is the version that it leads to.
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create_first_tables,)
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create_first_tables, _create_progress_tables)
 
 
 class Database:

@@ -11,15 +11,22 @@ from coach.domain import Profile, Request, SkillLevel
 from coach.errors import RequestError
 from coach.skills import profile
 from coach.skills.base import SkillContext, SlotValues
-from coach.store.progress import ProgressStore
+from coach.store.progress import Profiles, ProgressStore
+from coach.store.sessions import Sessions
+from coach.store.tables import Database
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ProgressStore:
-    return ProgressStore(f"sqlite:///{tmp_path / 'coach.sqlite'}")
+def database(tmp_path: Path) -> Database:
+    return Database(f"sqlite:///{tmp_path / 'coach.sqlite'}")
 
 
-def test_set_show_delete(context: SkillContext, store: ProgressStore) -> None:
+@pytest.fixture
+def store(database: Database) -> Profiles:
+    return Profiles(Sessions(database))
+
+
+def test_set_show_delete(context: SkillContext, store: Profiles) -> None:
     kept = dataclasses.replace(context, profiles=store)
     profile.run(Request("x", user="ann"), SlotValues.of(action="set", role="data scientist", skills="python:strong", hours_per_week=6), kept)
     assert store.load("ann") == Profile(skills=(SkillLevel("python", "strong"),), target_role="data-scientist", hours_per_week=6.0)
@@ -34,19 +41,20 @@ def test_export_reads_back() -> None:
     assert profile.from_json(profile.to_json(made)) == made
 
 
-def test_wrong_values_are_refused(context: SkillContext, store: ProgressStore) -> None:
+def test_wrong_values_are_refused(context: SkillContext, store: Profiles) -> None:
     kept = dataclasses.replace(context, profiles=store)
     for values in ({"skills": "juggling"}, {"hours_per_week": 0}, {"role": "astronaut"}, {"level": "wizard"}):
         with pytest.raises(RequestError):
             profile.run(Request("x"), SlotValues.of(action="set", **values), kept)
 
 
-def test_states_belong_to_their_user(store: ProgressStore) -> None:
+def test_states_belong_to_their_user(database: Database) -> None:
+    store = ProgressStore(database)
     store.set_state("ann", "s1", "interview", "{}")
     assert store.state("ann", "s1", "interview") == "{}"
     assert store.state("bob", "s1", "interview") == ""
     store.add_done("ann", "sql", "working", "2026-11-24")
     assert not store.done("bob")
-    store.delete_everything("ann")
+    Sessions(database).delete_user("ann")
     assert not store.done("ann")
     assert store.state("ann", "s1", "interview") == ""
