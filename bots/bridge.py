@@ -17,8 +17,8 @@ async def carry(
 ) -> AsyncIterator[T]:
     """Yield what `open_stream(cancel)` yields, run in one thread of `executor` from beginning to end.
 
-    Closing or cancelling this iterator sets `cancel`; the stream stops at its next look at the flag. Errors of the stream
-    are raised here.
+    Closing or cancelling this iterator sets `cancel`; the stream stops at its next look at the flag. Errors of the
+    stream are raised here.
     """
     loop = asyncio.get_running_loop()
     inbox: asyncio.Queue[object] = asyncio.Queue()

@@ -64,29 +64,47 @@ class CoachTree(app_commands.CommandTree["CoachBot"]):
 
 
 class CoachBot(commands.AutoShardedBot):
-    """A coach on Discord. AutoSharded with one shard too: it alone survives a first connect that fails (discord.py #10520).
+    """A coach on Discord. AutoSharded with one shard too: only that survives a failing first connect (discord.py #10520).
 
     `stream` answers requests. `clock` counts seconds and never goes back.
     """
 
     def __init__(
-        self, stream: OpenStream, store: ServerStore, sessions: Sessions, *, skills: Sequence[SkillSpec] = (),
-        catalogue: Catalogue | None = None, message_content: bool = False, describe_coach: Callable[[], str] = lambda: "",
-        clock: Callable[[], float] = time.monotonic, cooldown_seconds: float = 5.0, per_minute: int = 20,
-        forget_elsewhere: Callable[[str], object] = lambda user: None, **options: Any,
+        self,
+        stream: OpenStream,
+        store: ServerStore,
+        sessions: Sessions,
+        *,
+        skills: Sequence[SkillSpec] = (),
+        catalogue: Catalogue | None = None,
+        message_content: bool = False,
+        describe_coach: Callable[[], str] = lambda: "",
+        clock: Callable[[], float] = time.monotonic,
+        cooldown_seconds: float = 5.0,
+        per_minute: int = 20,
+        forget_elsewhere: Callable[[str], object] = lambda user: None,
+        **options: Any,
     ) -> None:
         super().__init__(
-            command_prefix=commands.when_mentioned, intents=intents(message_content=message_content), help_command=None,
-            allowed_mentions=discord.AllowedMentions.none(), tree_cls=CoachTree, description=DESCRIPTION,
-            chunk_guilds_at_startup=False, max_messages=None,
+            command_prefix=commands.when_mentioned,
+            intents=intents(message_content=message_content),
+            help_command=None,
+            allowed_mentions=discord.AllowedMentions.none(),
+            tree_cls=CoachTree,
+            description=DESCRIPTION,
+            chunk_guilds_at_startup=False,
+            max_messages=None,
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
-            allowed_installs=app_commands.AppInstallationType(guild=True, user=True), **options,
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
+            **options,
         )
         self.store, self.sessions, self.skills, self.catalogue = store, sessions, tuple(skills), catalogue
         self.describe_coach = describe_coach
         self.health = Health()
         self.rules = Rules(store, clock, cooldown_seconds=cooldown_seconds, per_minute=per_minute)
-        self.desk = Desk(stream, store, self.rules, AnswerButtons(), self.health, clock=clock, profile_of=self.profile_of)
+        self.desk = Desk(
+            stream, store, self.rules, AnswerButtons(), self.health, clock=clock, profile_of=self.profile_of
+        )
         self._forget_elsewhere = forget_elsewhere
 
     async def setup_hook(self) -> None:
@@ -144,8 +162,12 @@ class CoachBot(commands.AutoShardedBot):
 
     async def on_message(self, message: discord.Message, /) -> None:
         """A mention, a reply to an answer, a direct message, a message in a thread of ours, or a new forum post."""
-        if message.author.bot or message.webhook_id is not None or message.type not in (
-                discord.MessageType.default, discord.MessageType.reply, discord.MessageType.thread_starter_message):
+        if (
+            message.author.bot
+            or message.webhook_id is not None
+            or message.type
+            not in (discord.MessageType.default, discord.MessageType.reply, discord.MessageType.thread_starter_message)
+        ):
             return
         conversation = self._conversation(message)
         if not conversation:
@@ -160,10 +182,15 @@ class CoachBot(commands.AutoShardedBot):
     # -- asking --------------------------------------------------------------------------------------------------
 
     def question(
-        self, interaction: discord.Interaction[Any], text: str, *, skill: str = "auto",
-        options: tuple[tuple[str, str], ...] = (), private: bool = False,
+        self,
+        interaction: discord.Interaction[Any],
+        text: str,
+        *,
+        skill: str = "auto",
+        options: tuple[tuple[str, str], ...] = (),
+        private: bool = False,
     ) -> Question:
-        """The question of a command. A skill keeps one conversation a person; threads and direct messages go on as one."""
+        """The question of a command. Of a skill a person has one conversation; threads and direct messages go on."""
         channel, user = interaction.channel, str(interaction.user.id)
         conversation = f"i-{interaction.id}" if skill == "auto" else f"s-{user}-{skill}"[:32]
         if isinstance(channel, discord.Thread):
@@ -171,10 +198,18 @@ class CoachBot(commands.AutoShardedBot):
         elif interaction.guild_id is None and interaction.context.dm_channel:
             conversation = f"d-{interaction.channel_id}"
         return Question(
-            event=f"interaction-{interaction.id}", text=text, user=user, conversation=conversation,
-            server=str(interaction.guild_id or ""), channel=str(interaction.channel_id or ""),
-            parent=self.parent_of(channel), skill=skill, options=options, private=private,
-            is_admin=self.is_admin(interaction))
+            event=f"interaction-{interaction.id}",
+            text=text,
+            user=user,
+            conversation=conversation,
+            server=str(interaction.guild_id or ""),
+            channel=str(interaction.channel_id or ""),
+            parent=self.parent_of(channel),
+            skill=skill,
+            options=options,
+            private=private,
+            is_admin=self.is_admin(interaction),
+        )
 
     async def answer_interaction(
         self, interaction: discord.Interaction[Any], question: Question, *, files: Sequence[discord.Attachment] = ()
@@ -207,9 +242,16 @@ class CoachBot(commands.AutoShardedBot):
         self, message: discord.Message, text: str, conversation: str, files: Sequence[discord.Attachment]
     ) -> None:
         question = Question(
-            event=f"message-{message.id}", text=text[:4000], user=str(message.author.id), conversation=conversation,
-            server=str(message.guild.id) if message.guild else "", channel=str(message.channel.id),
-            parent=self.parent_of(message.channel), message=str(message.id), is_admin=_manages(message.author))
+            event=f"message-{message.id}",
+            text=text[:4000],
+            user=str(message.author.id),
+            conversation=conversation,
+            server=str(message.guild.id) if message.guild else "",
+            channel=str(message.channel.id),
+            parent=self.parent_of(message.channel),
+            message=str(message.id),
+            is_admin=_manages(message.author),
+        )
         running = self.desk.accept(question)
         reply = MessageReply(message)
         if isinstance(running, str):
@@ -261,8 +303,12 @@ class CoachBot(commands.AutoShardedBot):
         if self.user in message.mentions or self._is_asked_forum_post(message):
             if isinstance(channel, discord.Thread) and isinstance(channel.parent, discord.ForumChannel):
                 conversation = f"t-{channel.id}"
-                self.store.open_thread(str(channel.id), server=str(message.guild.id), user=str(message.author.id),
-                                       conversation=conversation)
+                self.store.open_thread(
+                    str(channel.id),
+                    server=str(message.guild.id),
+                    user=str(message.author.id),
+                    conversation=conversation,
+                )
                 return conversation
             return f"m-{message.id}"
         return ""
@@ -325,4 +371,3 @@ def intents(*, message_content: bool) -> discord.Intents:
 
 def _manages(author: discord.User | discord.Member) -> bool:
     return isinstance(author, discord.Member) and author.guild_permissions.manage_guild
-

@@ -79,7 +79,7 @@ def build_gap(service: Service, tabs: gr.Tabs) -> None:
         )
 
     async def show_gap(*values: Any, request: gr.Request) -> str:
-        answer = await run("skill_gap", "Where do I stand?", *values, request=request)
+        answer = await run("skill_gap", "Where do I stand?", *values, request=request)  # type: ignore[misc]  # values are the five fields
         if isinstance(answer, Answer) and isinstance(answer.result, Gap):
             return _gap_html(answer.result, service) + render_answer(answer)
         return render_answer(answer)

@@ -170,7 +170,7 @@
     }
   }).observe(document.documentElement, { childList: true, subtree: true, characterData: true });
 
-  document.addEventListener("DOMContentLoaded", () => {
+  function begin() {
     document.documentElement.lang = "en";
     let kept = null;
     try { kept = localStorage.getItem("coach-theme"); } catch { /* a browser without storage */ }
@@ -184,5 +184,8 @@
       watcher.observe(document.body, { attributes: true, attributeFilter: ["class"] });
       setTimeout(() => watcher.disconnect(), 3000);
     }
-  });
+  }
+  // Gradio adds this script when it builds the page, which may be after the document was read.
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
+  else begin();
 })();

@@ -62,7 +62,7 @@ def open_coach(settings: Settings | None = None, *, progress: Report = _silent) 
         reader=SnapshotReader(index_dir(settings), embedder.fingerprint, chroma_url=settings.chroma_url),
         embedder=embedder,
         verifier=Verifier(embedder, threshold=settings.support_threshold, names=names),
-        open_engine=lambda: open_engine(settings, catalogue, _fetching(progress)),
+        open_engine=lambda: open_engine(settings, catalogue, progress),
         grade=lambda: model_grade(settings, catalogue),
         admission=Admission(queue_size=settings.queue_size, per_minute=settings.requests_per_minute),
         skills=skills,
@@ -93,8 +93,7 @@ def open_embedder(settings: Settings, *, progress: Report = _silent) -> Embedder
     if settings.embedder == "hashing":
         return HashingEmbedder()
     if settings.embedder == "all-minilm-l6-v2":
-        folder = ensure_embedded(settings.embedder, settings.data_dir, offline=settings.offline,
-                                 progress=_fetching(progress))
+        folder = ensure_embedded(settings.embedder, settings.data_dir, offline=settings.offline, progress=progress)
         return SentenceTransformerEmbedder(folder, dtype=settings.embedder_dtype)
     folder = Path(settings.embedder).expanduser()
     if not folder.is_dir():
@@ -140,11 +139,6 @@ def prepare_process(settings: Settings) -> None:
 def _places(settings: Settings) -> Sequence[Path]:
     guides = settings.knowledge_dir / "guides"
     return (guides if guides.is_dir() else settings.knowledge_dir, *settings.extra_knowledge)
-
-
-def _fetching(progress: Report) -> Callable[[str, float], None]:
-    """Download progress arrives as a share of 1; front ends count in whole numbers."""
-    return lambda step, share: progress(step, round(share * 100), 100)
 
 
 def _register() -> tuple[SkillSpec, ...]:

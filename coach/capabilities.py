@@ -140,7 +140,7 @@ def _who(request: Request) -> str:
 
 def _answer(spec: SkillSpec, result: SkillResult) -> Answer:
     sentences = list(result.sentences)
-    if result.follow_up:
+    if result.follow_up and not any(result.follow_up in sentence.text for sentence in sentences[-1:]):
         paragraph = sentences[-1].paragraph + 1 if sentences else 0
         sentences.append(Sentence(result.follow_up, verdict="computed", paragraph=paragraph))
     return Answer("answered", tuple(sentences), result.passages, mode="computed", confidence=Confidence(1.0, 1.0),

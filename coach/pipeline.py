@@ -52,6 +52,7 @@ LONGEST_QUESTION = 8000
 LONGEST_SENTENCE = 900  # characters
 SURE_EVIDENCE = 0.9  # above it the model is not offered to say that the documents do not answer: small ones overuse it
 SHORTEST_ANSWER_WORDS = 30  # a written answer below this is completed by quotes
+LEAST_CLAIM_WORDS = 4  # "Yes." shares no word with any evidence, and a support score of one word means nothing
 STARTERS = (
     "How do I become a machine learning engineer?",
     "Which small model can read images?",
@@ -302,6 +303,9 @@ class Coach:
         clock = time.perf_counter()
         if _REFUSAL.search(text) or not re.search(r"\w{2,}", text) or text.rstrip().endswith(":"):
             return  # a refusal, a fragment or an announcement of a list says nothing
+        if len(re.findall(r"[^\W\d]\w*", text)) < LEAST_CLAIM_WORDS:
+            draft.dropped += 1
+            return
         sentence = self._parts.verifier.check(text, prepared, question=request.text)  # type: ignore[arg-type]  # opaque value of prepare()
         draft.verify += time.perf_counter() - clock
         if sentence is None:

@@ -126,7 +126,7 @@ def choose_quotes(
         return float(scores[row]) + 0.35 * float(head_scores[i]) + first
 
     for row in sorted(range(len(sentences)), key=worth, reverse=True):
-        i, j, start, end = sentences[row]
+        i, _, start, end = sentences[row]
         if len(chosen) >= MOST_SENTENCES - 1 or sum(len(q.text.split()) for _, q in chosen) >= MOST_WORDS:
             break
         if any(row == other for other, _ in chosen):
@@ -206,7 +206,8 @@ def _words(text: str) -> set[str]:
     return {word.rstrip("s") if len(word) > 3 else word for word in words} - _STOP
 
 
-_STOP = set(["a", "an", "the", "is", "are", "do", "doe", "i", "you", "my", "me", "to", "of", "in", "for", "and", "or", "what", "which", "how", "why", "who", "when", "where", "can", "should", "with", "it", "be", "on", "at", "by", "from", "need", "need", "does", "did", "will", "would", "there", "have", "has", "am", "best", "good"])
+_STOP = set("a an the is are do doe i you my me to of in for and or what which how why who when where can should with it "
+            "be on at by from need need does did will would there have has am best good".split())
 
 
 def clean_quote(text: str) -> str:

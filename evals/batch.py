@@ -1,10 +1,11 @@
-"""A file of questions to a file of checked answers: resumable, a bad row never stops it, duplicates are answered once."""
+"""A file of questions to a file of checked answers: resumable, a bad row never stops it, duplicates asked once."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -46,7 +47,12 @@ class Summary:
 
 
 def run_batch(
-    coach: Coach, questions: Path, out: Path, *, resume: bool = False, workers: int = 1,
+    coach: Coach,
+    questions: Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    workers: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> Summary:
     """Answer every row of `questions` into `out` (JSONL or Parquet).
@@ -67,6 +73,7 @@ def run_batch(
     progress(finished, len(rows))
 
     with journal.open("a", encoding="utf-8") as file, ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+
         def work(group: Sequence[Row]) -> None:
             nonlocal finished
             clock = time.perf_counter()
@@ -89,8 +96,12 @@ def run_batch(
         journal.unlink()
     seconds = time.perf_counter() - started
     return Summary(
-        len(rows), len(rows) - len(waiting), len(waiting) - len(groups), dict(Counter(str(r["outcome"]) for r in records)),
-        sum(int(r.get("usage", {}).get("completion_tokens", 0)) for r in records), round(seconds, 2),
+        len(rows),
+        len(rows) - len(waiting),
+        len(waiting) - len(groups),
+        dict(Counter(str(r["outcome"]) for r in records)),
+        sum(int(r.get("usage", {}).get("completion_tokens", 0)) for r in records),
+        round(seconds, 2),
         round(60 * len(waiting) / seconds, 1) if waiting and seconds else 0.0,
         tuple((id_, round(s, 2)) for id_, s in sorted(times, key=lambda item: -item[1])[:5]),
     )
@@ -101,7 +112,10 @@ def read_rows(path: Path) -> list[Row]:
     if not path.is_file():
         raise ConfigError(f"{path} does not exist.")
     readers: dict[str, Callable[[Path], Iterator[tuple[int, Any]]]] = {
-        ".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
+        ".jsonl": _read_jsonl,
+        ".csv": _read_csv,
+        ".parquet": _read_parquet,
+    }
     if path.suffix not in readers:
         raise ConfigError(f"{path} ends in {path.suffix!r}; .jsonl, .csv and .parquet are read.")
     rows: list[Row] = []
@@ -156,16 +170,25 @@ def _row(number: int, raw: Any) -> Row:
         profile = _profile(raw.get("profile"))
     except (TypeError, ValueError) as error:
         return Row(id_, None, f"the profile is not understood: {error}")
-    return Row(id_, Request(question.strip(), skill=str(raw.get("skill") or "ask"), profile=profile,
-                            model=str(raw.get("model") or ""), user="batch"))
+    return Row(
+        id_,
+        Request(
+            question.strip(),
+            skill=str(raw.get("skill") or "ask"),
+            profile=profile,
+            model=str(raw.get("model") or ""),
+            user="batch",
+        ),
+    )
 
 
 def _profile(raw: Any) -> Profile:
     if not raw:
         return Profile()
     values = dict(json.loads(raw) if isinstance(raw, str) else raw)
-    skills = tuple(SkillLevel(**skill) if isinstance(skill, dict) else SkillLevel(str(skill))
-                   for skill in values.pop("skills", ()))
+    skills = tuple(
+        SkillLevel(**skill) if isinstance(skill, dict) else SkillLevel(str(skill)) for skill in values.pop("skills", ())
+    )
     return Profile(skills=skills, **values)
 
 
@@ -173,8 +196,9 @@ def _open_journal(journal: Path, out: Path, resume: bool) -> dict[str, dict[str,
     """The records that are already there. A line torn by a kill is cut off."""
     if not resume:
         if out.exists() or journal.exists():
-            raise ConfigError(f"{out if out.exists() else journal} is there already. Continue it with --resume, or "
-                              "name another file.")
+            raise ConfigError(
+                f"{out if out.exists() else journal} is there already. Continue it with --resume, or name another file."
+            )
         return {}
     if not journal.is_file():
         return {}
@@ -197,7 +221,7 @@ def _open_journal(journal: Path, out: Path, resume: bool) -> dict[str, dict[str,
 
 
 def _group(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows that ask the same are answered together; shared beginnings stand side by side, so that prefixes are reused."""
+    """Rows that ask the same are answered together; like beginnings stand side by side, so that prefixes are reused."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(_key(row), []).append(row)
@@ -224,8 +248,14 @@ def _answer(coach: Coach, row: Row) -> dict[str, Any]:
         answer = _ask_patiently(coach, row.request)
     except CoachError as error:
         return {"id": row.id, "outcome": "error", "question": row.request.text, "error": str(error), "asked": asked}
-    return {"id": row.id, "outcome": answer.outcome, "question": row.request.text, "text": answer.text,
-            "asked": asked, **_jsonable(answer)}
+    return {
+        "id": row.id,
+        "outcome": answer.outcome,
+        "question": row.request.text,
+        "text": answer.text,
+        "asked": asked,
+        **_jsonable(answer),
+    }
 
 
 def _ask_patiently(coach: Coach, request: Request) -> Answer:
@@ -234,7 +264,7 @@ def _ask_patiently(coach: Coach, request: Request) -> Answer:
         try:
             return coach.ask(request)
         except RequestError as error:
-            if "queue" not in str(error).lower() and "busy" not in str(error).lower() or attempt == 5:
+            if not re.search("queue|wait|busy", str(error)) or attempt == 5:
                 raise
             time.sleep(2**attempt)
     raise AssertionError  # the loop returns or raises
@@ -252,8 +282,17 @@ def _write_parquet(records: Sequence[dict[str, Any]], out: Path) -> None:
         from pyarrow import parquet
     except ImportError as error:
         raise ConfigError("Parquet files need the extra: pip install 'ml-career-coach[eval]'.") from error
-    flat = [{"id": r["id"], "outcome": r["outcome"], "question": r.get("question", ""), "text": r.get("text", ""),
-             "error": r.get("error", ""), "answer": json.dumps(r, ensure_ascii=False)} for r in records]
+    flat = [
+        {
+            "id": r["id"],
+            "outcome": r["outcome"],
+            "question": r.get("question", ""),
+            "text": r.get("text", ""),
+            "error": r.get("error", ""),
+            "answer": json.dumps(r, ensure_ascii=False),
+        }
+        for r in records
+    ]
     partial = out.with_name(f".{out.name}.partial")
     parquet.write_table(pyarrow.Table.from_pylist(flat), partial)
     partial.replace(out)

@@ -64,17 +64,31 @@ def evidence(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")
 
 def observe(coach: Coach) -> list[Observation]:
     """The evidence of every case. Requests that are blocked before any search are left out."""
-    rows = [(c.id, c.question, "answered", ("answered",), c.held_out) for c in load_cases()]
-    rows += [(c.id, c.question, "answered", ("answered",), position % 3 == 0)
-             for position, c in enumerate(load_coverage())]
+    rows: list[tuple[str, str, str, tuple[str, ...], bool]] = [
+        (c.id, c.question, "answered", ("answered",), c.held_out) for c in load_cases()
+    ]
+    rows += [
+        (c.id, c.question, "answered", ("answered",), position % 3 == 0) for position, c in enumerate(load_coverage())
+    ]
     rows += [(c.id, c.question, _searched_outcome(c.outcome), c.accepted, c.held_out) for c in load_refusals()]
     observed = []
     for id_, question, outcome, accepted, held_out in rows:
         if courtesy(question) is not None:
             continue
         found = coach.search(question)
-        observed.append(Observation(id_, question, outcome, accepted, held_out, found.cosine, found.word_coverage,
-                                    min(len(found.missing_names), 2), score_evidence(found)))
+        observed.append(
+            Observation(
+                id_,
+                question,
+                outcome,
+                accepted,
+                held_out,
+                found.cosine,
+                found.word_coverage,
+                min(len(found.missing_names), 2),
+                score_evidence(found),
+            )
+        )
     return observed
 
 
@@ -85,8 +99,10 @@ def calibrate_evidence(observed: Sequence[Observation]) -> dict[str, object]:
     weights = fit_weights(fitted)
     cosine = fit_in_field(fitted, weights)
     return {
-        "EVIDENCE_WEIGHTS": weights, "IN_FIELD_COSINE": cosine,
-        "fitted_on": len(fitted), "held_out": len(held),
+        "EVIDENCE_WEIGHTS": weights,
+        "IN_FIELD_COSINE": cosine,
+        "fitted_on": len(fitted),
+        "held_out": len(held),
         "before": outcome_table(held, EVIDENCE_WEIGHTS, IN_FIELD_COSINE),
         "after": outcome_table(held, weights, cosine),
         "after_on_fitted": outcome_table(fitted, weights, cosine),
@@ -100,8 +116,10 @@ def fit_weights(observed: Sequence[Observation]) -> dict[str, float]:
     rows = np.array([[o.cosine, o.coverage, o.missing] for o in observed])
     labels = np.array([o.outcome == "answered" for o in observed])
     model = LogisticRegression(C=INVERSE_REGULARISATION, class_weight="balanced", max_iter=2000).fit(rows, labels)
-    return {"bias": round(float(model.intercept_[0]), 2),
-            **{name: round(float(value), 2) for name, value in zip(FEATURES, model.coef_[0], strict=True)}}
+    return {
+        "bias": round(float(model.intercept_[0]), 2),
+        **{name: round(float(value), 2) for name, value in zip(FEATURES, model.coef_[0], strict=True)},
+    }
 
 
 def fit_in_field(observed: Sequence[Observation], weights: dict[str, float]) -> float:
@@ -119,8 +137,12 @@ def fit_in_field(observed: Sequence[Observation], weights: dict[str, float]) -> 
 
 def probability(observation: Observation, weights: dict[str, float]) -> float:
     """The evidence score of an observation under the weights."""
-    z = (weights["bias"] + weights["cosine"] * observation.cosine + weights["coverage"] * observation.coverage
-         + weights["missing"] * observation.missing)
+    z = (
+        weights["bias"]
+        + weights["cosine"] * observation.cosine
+        + weights["coverage"] * observation.coverage
+        + weights["missing"] * observation.missing
+    )
     return float(1 / (1 + np.exp(-z)))
 
 

@@ -89,8 +89,12 @@ def load_cases(folder: Path = FOLDER) -> list[Case]:
 
 def load_refusals(folder: Path = FOLDER) -> list[RefusalCase]:
     """refusal.jsonl."""
-    return [RefusalCase(row["id"], row["question"], row["kind"], row["outcome"], tuple(row["accepted"]),
-                        bool(row["held_out"])) for row in read_jsonl(folder / "refusal.jsonl")]
+    return [
+        RefusalCase(
+            row["id"], row["question"], row["kind"], row["outcome"], tuple(row["accepted"]), bool(row["held_out"])
+        )
+        for row in read_jsonl(folder / "refusal.jsonl")
+    ]
 
 
 def load_coverage(folder: Path = FOLDER) -> list[CoverageCase]:
@@ -100,8 +104,10 @@ def load_coverage(folder: Path = FOLDER) -> list[CoverageCase]:
 
 def load_conversations(folder: Path = FOLDER) -> list[Conversation]:
     """conversation.jsonl."""
-    return [Conversation(row["id"], row["kind"], tuple(Turn(turn["question"], turn["document"]) for turn in row["turns"]))
-            for row in read_jsonl(folder / "conversation.jsonl")]
+    return [
+        Conversation(row["id"], row["kind"], tuple(Turn(turn["question"], turn["document"]) for turn in row["turns"]))
+        for row in read_jsonl(folder / "conversation.jsonl")
+    ]
 
 
 def check_cases(passages: Iterable[Passage], folder: Path = FOLDER) -> list[str]:
@@ -133,13 +139,18 @@ def check_cases(passages: Iterable[Passage], folder: Path = FOLDER) -> list[str]
         problems.append(f"{held_out} of {count} cases are held out; about a third should be")
     for coverage in load_coverage(folder):
         if coverage.document not in documents:
-            problems.append(f"coverage.jsonl {coverage.id} names the document {coverage.document!r}, which is not there")
+            problems.append(
+                f"coverage.jsonl {coverage.id} names the document {coverage.document!r}, which is not there"
+            )
     for refusal in load_refusals(folder):
         if refusal.outcome not in OUTCOMES or not set(refusal.accepted) <= set(OUTCOMES):
             problems.append(f"refusal.jsonl {refusal.id} names an outcome that does not exist")
     for conversation in load_conversations(folder):
-        problems += [f"conversation.jsonl {conversation.id} names the document {turn.document!r}, which is not there"
-                     for turn in conversation.turns if turn.document not in documents]
+        problems += [
+            f"conversation.jsonl {conversation.id} names the document {turn.document!r}, which is not there"
+            for turn in conversation.turns
+            if turn.document not in documents
+        ]
     return problems
 
 
@@ -155,8 +166,13 @@ def cases_from_feedback(rows: Sequence[tuple[str, str, str]], path: Path = FOLDE
             if _plain(question) in known:
                 continue
             known.add(_plain(question))
-            row = {"question": question, "rating": rating, "remark": remark, "status": "pending",
-                   "provenance": "feedback, with consent"}
+            row = {
+                "question": question,
+                "rating": rating,
+                "remark": remark,
+                "status": "pending",
+                "provenance": "feedback, with consent",
+            }
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             added += 1
     return added
@@ -168,8 +184,17 @@ def _answer_files(folder: Path) -> list[Path]:
 
 def _case(row: dict[str, Any]) -> Case:
     facts = tuple(Fact(fact["fact"], fact["passage"]) for fact in row["must_state"])
-    return Case(row["id"], row["question"], row["topic"], row["outcome"], row["document"], facts,
-                tuple(row["must_not_state"]), bool(row["held_out"]), row["provenance"])
+    return Case(
+        row["id"],
+        row["question"],
+        row["topic"],
+        row["outcome"],
+        row["document"],
+        facts,
+        tuple(row["must_not_state"]),
+        bool(row["held_out"]),
+        row["provenance"],
+    )
 
 
 def _check_case(case: Case, by_id: dict[str, Passage], documents: set[str]) -> list[str]:

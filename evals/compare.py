@@ -49,8 +49,14 @@ def interval(values: Sequence[float]) -> Interval:
         return Interval(float(sample.mean()), float(sample.mean()), float(sample.mean()))
     from scipy.stats import bootstrap
 
-    found = bootstrap((sample,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile",
-                      rng=np.random.default_rng(SEED)).confidence_interval
+    found = bootstrap(
+        (sample,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(SEED),
+    ).confidence_interval
     return Interval(float(sample.mean()), float(found.low), float(found.high))
 
 
@@ -102,5 +108,7 @@ def check_gate(results: Sequence[SuiteResult], name: str, folder: Path = BASELIN
 def refuse_other_judge(before: Mapping[str, str], after: Mapping[str, str]) -> None:
     """Raise ConfigError when two runs were judged by different models: such numbers do not compare."""
     if before.get("judge", "none") != after.get("judge", "none"):
-        raise ConfigError(f"One run was judged by {before.get('judge')}, the other by {after.get('judge')}: they are not "
-                          "compared. Judge both with the same model.")
+        raise ConfigError(
+            f"One run was judged by {before.get('judge')}, the other by {after.get('judge')}: they are not "
+            "compared. Judge both with the same model."
+        )

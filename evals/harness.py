@@ -57,8 +57,10 @@ def run_suite(suite: Suite, coach: Coach, *, limit: int | None = None, log_dir: 
     """Run the trials one after another; with `log_dir` through inspect-ai, so that `inspect view` shows them."""
     trials = spread(suite.trials(coach), limit)
     observed = _run_inspect(suite, coach, trials, log_dir) if log_dir else [suite.run(coach, t) for t in trials]
-    cases = tuple(CaseResult(t.id, t.question, t.group, o.values, o.answer, o.passages, o.notes)
-                  for t, o in zip(trials, observed, strict=True))
+    cases = tuple(
+        CaseResult(t.id, t.question, t.group, o.values, o.answer, o.passages, o.notes)
+        for t, o in zip(trials, observed, strict=True)
+    )
     return SuiteResult(suite.name, cases, conditions(coach))
 
 
@@ -66,33 +68,52 @@ def conditions(coach: Coach) -> dict[str, str]:
     """Commit, model, index, settings, seed and hardware of a run."""
     settings = coach.settings
     return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"), "commit": _commit(), "mode": coach.mode,
-        "engine": settings.engine, "model": settings.model, "index": coach.index_version,
-        "embedder": coach.embedder.fingerprint, "passages": str(settings.passages),
-        "evidence_threshold": str(settings.evidence_threshold), "support_threshold": str(settings.support_threshold),
-        "chunk_tokens": str(settings.chunk_tokens), "seed": str(SEED),
-        "hardware": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}", "judge": "none",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "mode": coach.mode,
+        "engine": settings.engine,
+        "model": settings.model,
+        "index": coach.index_version,
+        "embedder": coach.embedder.fingerprint,
+        "passages": str(settings.passages),
+        "evidence_threshold": str(settings.evidence_threshold),
+        "support_threshold": str(settings.support_threshold),
+        "chunk_tokens": str(settings.chunk_tokens),
+        "seed": str(SEED),
+        "hardware": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}",
+        "judge": "none",
     }
 
 
 def save_results(results: Sequence[SuiteResult], path: Path) -> None:
     """Write a run as one JSON file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([dataclasses.asdict(result) for result in results], ensure_ascii=False, indent=1), "utf-8")
+    path.write_text(
+        json.dumps([dataclasses.asdict(result) for result in results], ensure_ascii=False, indent=1), "utf-8"
+    )
 
 
 def load_results(path: Path) -> list[SuiteResult]:
     """Read a run. Raises ConfigError when the file is none."""
     try:
         rows = json.loads(path.read_text("utf-8"))
-        return [SuiteResult(row["suite"], tuple(_case(case) for case in row["cases"]), row["conditions"]) for row in rows]
+        return [
+            SuiteResult(row["suite"], tuple(_case(case) for case in row["cases"]), row["conditions"]) for row in rows
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is not a saved run ({error}). Make one with `coach eval all`.") from error
 
 
 def _case(row: dict[str, Any]) -> CaseResult:
-    return CaseResult(row["id"], row["question"], row["group"], row["values"], row["answer"], tuple(row["passages"]),
-                      tuple(row["notes"]))
+    return CaseResult(
+        row["id"],
+        row["question"],
+        row["group"],
+        row["values"],
+        row["answer"],
+        tuple(row["passages"]),
+        tuple(row["notes"]),
+    )
 
 
 def _run_inspect(suite: Suite, coach: Coach, trials: Sequence[Trial], log_dir: Path) -> list[Observation]:
@@ -118,21 +139,30 @@ def _run_inspect(suite: Suite, coach: Coach, trials: Sequence[Trial], log_dir: P
             observed[trial.id] = await anyio.to_thread.run_sync(suite.run, coach, trial)
             state.output = ModelOutput.from_content("coach", observed[trial.id].answer)
             return state
+
         return solve
 
     @scorer(metrics={"*": [mean()]})
     def coach_scores() -> Any:
         async def score(state: Any, target: Any) -> Any:
             found = observed[str(state.sample_id)]
-            return Score(value=dict(found.values), answer=found.answer, explanation="\n".join(found.notes),
-                         metadata={"passages": list(found.passages)})
+            return Score(
+                value=dict(found.values),
+                answer=found.answer,
+                explanation="\n".join(found.notes),
+                metadata={"passages": list(found.passages)},
+            )
+
         return score
 
-    samples = [Sample(input=trial.question, target=trial.document, id=trial.id, metadata={"group": trial.group})
-               for trial in trials]
+    samples = [
+        Sample(input=trial.question, target=trial.document, id=trial.id, metadata={"group": trial.group})
+        for trial in trials
+    ]
     task = Task(dataset=MemoryDataset(samples), solver=ask_coach(), scorer=coach_scores(), name=suite.name)
-    logs = inspect_eval(task, model="mockllm/model", display="none", log_dir=str(log_dir), max_samples=1,
-                        metadata=conditions(coach))
+    logs = inspect_eval(
+        task, model="mockllm/model", display="none", log_dir=str(log_dir), max_samples=1, metadata=conditions(coach)
+    )
     if logs[0].status != "success":
         raise RuntimeError(f"inspect-ai ended with {logs[0].status}: {logs[0].error}")
     return [observed[trial.id] for trial in trials]
@@ -140,8 +170,14 @@ def _run_inspect(suite: Suite, coach: Coach, trials: Sequence[Trial], log_dir: P
 
 def _commit() -> str:
     try:
-        done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=10,
-                              cwd=Path(__file__).parent, check=False)
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            cwd=Path(__file__).parent,
+            check=False,
+        )
     except OSError:
         return "unknown"
     return done.stdout.strip() or "unknown"

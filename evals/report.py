@@ -16,7 +16,8 @@ WORST = 20
 STYLE = """
 :root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:0 auto;padding:1rem}
 table{border-collapse:collapse;margin:.5rem 0}.scroll{overflow-x:auto}td,th{padding:.25rem .6rem;text-align:left;
-border-bottom:1px solid #8884}td.n{text-align:right;font-variant-numeric:tabular-nums}.worse{color:#c22}.better{color:#082}
+border-bottom:1px solid #8884}td.n{text-align:right;font-variant-numeric:tabular-nums}
+.worse{color:#c22}.better{color:#082}
 details{margin:.3rem 0;border:1px solid #8884;border-radius:.4rem;padding:.4rem .7rem}summary{cursor:pointer}
 img{max-width:100%;height:auto;background:#fff}pre{white-space:pre-wrap;overflow-wrap:anywhere}h2{margin-top:2rem}
 """
@@ -43,24 +44,37 @@ def render_markdown(results: Sequence[SuiteResult], earlier: Sequence[SuiteResul
     changes = compare_runs(results, earlier)
     lines = ["# Evaluation", ""]
     for result in results:
-        lines += [f"## {result.suite} ({len(result.cases)} cases)", "", "| metric | mean | 95 % | change |", "|---|---|---|---|"]
+        lines += [
+            f"## {result.suite} ({len(result.cases)} cases)",
+            "",
+            "| metric | mean | 95 % | change |",
+            "|---|---|---|---|",
+        ]
         for metric in result.metrics():
             found = interval(list(result.values(metric).values()))
-            lines.append(f"| {metric} | {found.mean:.3f} | {found.low:.3f} to {found.high:.3f} | "
-                         f"{_change(changes.get((result.suite, metric)))} |")
+            lines.append(
+                f"| {metric} | {found.mean:.3f} | {found.low:.3f} to {found.high:.3f} | "
+                f"{_change(changes.get((result.suite, metric)))} |"
+            )
         lines += ["", "Worst cases:", ""]
         lines += [f"- `{case.id}` {case.question} ({'; '.join(case.notes)})" for case in worst_cases(result)[:5]]
         lines.append("")
-    lines += ["## Conditions", "", *(f"- {key}: {value}" for key, value in (results[0].conditions if results else {}).items())]
+    lines += [
+        "## Conditions",
+        "",
+        *(f"- {key}: {value}" for key, value in (results[0].conditions if results else {}).items()),
+    ]
     return "\n".join(lines) + "\n"
 
 
 def render_html(results: Sequence[SuiteResult], earlier: Sequence[SuiteResult] = ()) -> str:
     """The whole report; every number links to the cases behind it."""
     changes = compare_runs(results, earlier)
-    parts = ["<!doctype html><html lang=en><head><meta charset=utf-8>"
-             "<meta name=viewport content='width=device-width,initial-scale=1'><title>Evaluation</title>"
-             f"<style>{STYLE}</style></head><body><h1>Evaluation</h1>"]
+    parts = [
+        "<!doctype html><html lang=en><head><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width,initial-scale=1'><title>Evaluation</title>"
+        f"<style>{STYLE}</style></head><body><h1>Evaluation</h1>"
+    ]
     for result in results:
         parts += [_summary(result, changes), _plots(result), _groups(result), _cases(result)]
     rows = "".join(f"<tr><td>{_esc(k)}<td>{_esc(v)}" for k, v in (results[0].conditions if results else {}).items())
@@ -82,11 +96,15 @@ def _summary(result: SuiteResult, changes: dict[tuple[str, str], Change]) -> str
         values = list(result.values(metric).values())
         found, change = interval(values), changes.get((result.suite, metric))
         style = "worse" if change and change.worse else "better" if change and change.low > 0 else ""
-        rows.append(f"<tr><td><a href='#{result.suite}-cases'>{_esc(metric)}</a><td class=n>{found.mean:.3f}"
-                    f"<td class=n>{found.low:.3f} to {found.high:.3f}<td class=n>{len(values)}"
-                    f"<td class='n {style}'>{_esc(_change(change))}")
-    return (f"<h2 id='{result.suite}'>{_esc(result.suite)}</h2><div class=scroll><table><tr><th>metric<th>mean<th>95 %"
-            f"<th>cases<th>change{''.join(rows)}</table></div>")
+        rows.append(
+            f"<tr><td><a href='#{result.suite}-cases'>{_esc(metric)}</a><td class=n>{found.mean:.3f}"
+            f"<td class=n>{found.low:.3f} to {found.high:.3f}<td class=n>{len(values)}"
+            f"<td class='n {style}'>{_esc(_change(change))}"
+        )
+    return (
+        f"<h2 id='{result.suite}'>{_esc(result.suite)}</h2><div class=scroll><table><tr><th>metric<th>mean<th>95 %"
+        f"<th>cases<th>change{''.join(rows)}</table></div>"
+    )
 
 
 def _groups(result: SuiteResult) -> str:
@@ -95,9 +113,13 @@ def _groups(result: SuiteResult) -> str:
     for case in result.cases:
         if metric in case.values:
             found.setdefault(case.group, []).append(case.values[metric])
-    rows = "".join(f"<tr><td>{_esc(group)}<td class=n>{statistics.fmean(values):.3f}<td class=n>{len(values)}"
-                   for group, values in sorted(found.items()))
-    return f"<h3>{_esc(metric)} by group</h3><div class=scroll><table><tr><th>group<th>mean<th>cases{rows}</table></div>"
+    rows = "".join(
+        f"<tr><td>{_esc(group)}<td class=n>{statistics.fmean(values):.3f}<td class=n>{len(values)}"
+        for group, values in sorted(found.items())
+    )
+    return (
+        f"<h3>{_esc(metric)} by group</h3><div class=scroll><table><tr><th>group<th>mean<th>cases{rows}</table></div>"
+    )
 
 
 def _cases(result: SuiteResult) -> str:
@@ -105,9 +127,11 @@ def _cases(result: SuiteResult) -> str:
     blocks = []
     for case in sorted(result.cases, key=lambda case: case.id not in worst):
         values = ", ".join(f"{name} {value:.3g}" for name, value in case.values.items())
-        blocks.append(f"<details id='{_esc(result.suite)}-{_esc(case.id)}'><summary>{_esc(case.id)}: {_esc(case.question)}"
-                      f"</summary><p>{_esc(values)}</p><pre>{_esc(case.answer)}</pre><p>{_esc('; '.join(case.notes))}</p>"
-                      f"<p>Passages: {_esc(', '.join(case.passages))}</p></details>")
+        blocks.append(
+            f"<details id='{_esc(result.suite)}-{_esc(case.id)}'><summary>{_esc(case.id)}: {_esc(case.question)}"
+            f"</summary><p>{_esc(values)}</p><pre>{_esc(case.answer)}</pre><p>{_esc('; '.join(case.notes))}</p>"
+            f"<p>Passages: {_esc(', '.join(case.passages))}</p></details>"
+        )
         if len(blocks) == WORST:
             blocks.append("<details><summary>All other cases</summary>")
     if len(blocks) > WORST:
@@ -137,8 +161,10 @@ def _plots(result: SuiteResult) -> str:
         axes.set_xlabel(suite.worst_by)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    return (f"<img alt='{_esc(suite.worst_by)} by group, the same numbers as in the table below' "
-            f"src='data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}'>")
+    return (
+        f"<img alt='{_esc(suite.worst_by)} by group, the same numbers as in the table below' "
+        f"src='data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}'>"
+    )
 
 
 def _change(change: Change | None) -> str:

@@ -59,14 +59,19 @@ class Index:
 
 
 def evaluate(
-    folder: Path, embedder: Embedder, *, run_dir: Path | None = None, chunk_tokens: int = 200,
+    folder: Path,
+    embedder: Embedder,
+    *,
+    run_dir: Path | None = None,
+    chunk_tokens: int = 200,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, dict[str, float]]:
     """arm → metric → value; writes `<arm>.trec` per arm into `run_dir` when it is given."""
     collection = load_collection(folder)
     with tempfile.TemporaryDirectory(prefix="coach-eval-") as temporary:
-        index = index_documents(Path(temporary), collection.documents, embedder, chunk_tokens=chunk_tokens,
-                                progress=progress)
+        index = index_documents(
+            Path(temporary), collection.documents, embedder, chunk_tokens=chunk_tokens, progress=progress
+        )
         runs = rank_queries(index, collection.queries, embedder)
         index.snapshot.close()
     if run_dir is not None:
@@ -84,15 +89,22 @@ def load_collection(folder: Path) -> Collection:
     documents = tuple(_document(row) for row in read_jsonl(folder / "corpus.jsonl"))
     judgements = tuple(_read_judgements(folder / "qrels"))
     judged = {query for query, _, _ in judgements}
-    queries = {str(row["_id"]): str(row["text"]) for row in read_jsonl(folder / "queries.jsonl")
-               if str(row["_id"]) in judged}
+    queries = {
+        str(row["_id"]): str(row["text"]) for row in read_jsonl(folder / "queries.jsonl") if str(row["_id"]) in judged
+    }
     if not documents or not queries:
-        raise ConfigError(f"{folder} has {len(documents)} documents and {len(queries)} judged queries: nothing to measure.")
+        raise ConfigError(
+            f"{folder} has {len(documents)} documents and {len(queries)} judged queries: nothing to measure."
+        )
     return Collection(folder.name, documents, queries, judgements)
 
 
 def index_documents(
-    folder: Path, documents: Sequence[Document], embedder: Embedder, *, chunk_tokens: int,
+    folder: Path,
+    documents: Sequence[Document],
+    embedder: Embedder,
+    *,
+    chunk_tokens: int,
     progress: Progress = lambda done, total: None,
 ) -> Index:
     """Documents chunked, embedded and written as `coach index build` does it."""
@@ -101,8 +113,15 @@ def index_documents(
         numbered = dataclasses.replace(document, id=str(position))
         passages += chunk_document(numbered, embedder, chunk_tokens=chunk_tokens)
     texts = [embedding_text(passage) for passage in passages]
-    manifest = write_snapshot(folder, passages, texts, embed_all(texts, embedder, progress),
-                              fingerprint=embedder.fingerprint, chunker=f"eval:{chunk_tokens}", documents={})
+    manifest = write_snapshot(
+        folder,
+        passages,
+        texts,
+        embed_all(texts, embedder, progress),
+        fingerprint=embedder.fingerprint,
+        chunker=f"eval:{chunk_tokens}",
+        documents={},
+    )
     return Index(Snapshot(folder / manifest.version), tuple(document.id for document in documents))
 
 
@@ -188,7 +207,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 def _document(row: dict[str, Any]) -> Document:
     title, text = str(row.get("title") or "").strip(), str(row.get("text") or "").strip()
     if title and text.startswith(title) and len(text) > len(title):
-        text = text[len(title):].lstrip(" .\n")  # some collections repeat the title in the text
+        text = text[len(title) :].lstrip(" .\n")  # some collections repeat the title in the text
     return Document(str(row["_id"]), title, text or title, "beir")
 
 
@@ -226,5 +245,8 @@ def _scored(run: Run) -> list[Any]:
     import ir_measures
 
     # equal scores are reordered by trec_eval: the rank is what counts
-    return [ir_measures.ScoredDoc(query, document, float(RUN_DEPTH - position))
-            for query, ranking in run.rankings.items() for position, (document, _) in enumerate(ranking)]
+    return [
+        ir_measures.ScoredDoc(query, document, float(RUN_DEPTH - position))
+        for query, ranking in run.rankings.items()
+        for position, (document, _) in enumerate(ranking)
+    ]

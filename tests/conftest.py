@@ -36,8 +36,12 @@ sources:
 
 # path: (title, topics, audience, body)
 GUIDES: dict[str, tuple[str, str, str, str]] = {
-    "path/engineer": ("How to become a machine learning engineer", "python", "starting", """\
-You become a machine learning engineer by learning Python, statistics and software engineering, and by shipping one model.
+    "path/engineer": (
+        "How to become a machine learning engineer",
+        "python",
+        "starting",
+        """\
+You become a machine learning engineer by learning Python, statistics and engineering, and by shipping one model.
 A first job as a data analyst or backend developer is the usual way in.
 
 ## How long does the way to machine learning engineer take?
@@ -51,66 +55,102 @@ The first project should show a deployed model with a test, a monitor and a shor
 
 - Choose a data set that you understand.
 - Deploy the model behind an endpoint.
-"""),
-    "path/analyst": ("How to become a data analyst", "sql", "starting, switching", """\
-You become a data analyst by learning SQL, spreadsheets and one charting tool, and by explaining three findings in public.
+""",
+    ),
+    "path/analyst": (
+        "How to become a data analyst",
+        "sql",
+        "starting, switching",
+        """\
+You become a data analyst by learning SQL, spreadsheets and one charting tool, and by explaining three findings.
 
 ## How long does the way to data analyst take?
 
 The way to a first data analyst job takes about 6 months at 10 hours a week.
-"""),
-    "skills/sql": ("Learning SQL", "sql", "starting", """\
+""",
+    ),
+    "skills/sql": (
+        "Learning SQL",
+        "sql",
+        "starting",
+        """\
 SQL is learned fastest by answering real questions on a small database, one query at a time.
 
 ## Which SQL topics come first?
 
 Joins, grouping and window functions come first, because interviews ask about them.
 Window functions compute a value over neighbouring rows without collapsing them.
-"""),
-    "skills/statistics": ("Learning statistics", "statistics", "starting, junior", """\
+""",
+    ),
+    "skills/statistics": (
+        "Learning statistics",
+        "statistics",
+        "starting, junior",
+        """\
 Statistics for machine learning starts with distributions, sampling and the difference between correlation and cause.
 
 ## What is a p-value?
 
 A p-value is the probability of data at least as extreme as the observed data when the null hypothesis is true.
 It is not the probability that the null hypothesis is true.
-"""),
-    "mlops/monitoring": ("Monitoring a deployed model", "monitoring", "junior, mid", """\
+""",
+    ),
+    "mlops/monitoring": (
+        "Monitoring a deployed model",
+        "monitoring",
+        "junior, mid",
+        """\
 A deployed model is monitored by watching its inputs, its predictions and its business result.
 
 ## What is data drift?
 
 Data drift is a change of the input distribution after deployment.
 Drift is found by comparing a window of recent inputs with the training data.
-"""),
-    "interviews/transformers": ("Transformers in interviews", "transformers", "mid", """\
+""",
+    ),
+    "interviews/transformers": (
+        "Transformers in interviews",
+        "transformers",
+        "mid",
+        """\
 Interviewers ask how attention works, why it is scaled, and what a key-value cache saves.
 
 ## Why is attention divided by the square root of the head size?
 
 Attention scores are divided by the square root of the head size so that the softmax does not saturate.
 Without the division, gradients vanish for large heads.
-"""),
-    "getting-hired/cv": ("Writing a CV for machine learning", "cv", "starting, switching", """\
+""",
+    ),
+    "getting-hired/cv": (
+        "Writing a CV for machine learning",
+        "cv",
+        "starting, switching",
+        """\
 A good CV for machine learning fits on one page and names a result with a number for each project.
 
 ## What should be left out of a CV?
 
 Leave out photographs, self-rated skill bars and courses without a project.
-"""),
-    "small-language-models/memory": ("Memory of small language models", "inference", "junior", """\
+""",
+    ),
+    "small-language-models/memory": (
+        "Memory of small language models",
+        "inference",
+        "junior",
+        """\
 The memory of a small language model is its weights, its key-value cache and about 0.6 GiB of overhead.
 
 ## How much memory does a model with 3 billion parameters need?
 
 A model with 3 billion parameters needs about 5.6 GiB in bfloat16.
 In 4-bit quantisation the same model needs about 1.6 GiB.
-"""),
+""",
+    ),
 }
 
 SKILLS = """\
 - {id: python, name: Python, area: programming, summary: Python is the language of machine learning., hours: 80,
-   hours_reason: Python takes 40 hours of reading and 40 hours of practice., evidence: Show Python with a small package.,
+   hours_reason: Python takes 40 hours of reading and 40 of practice., evidence: Show Python with a small package.,
    project: Write a command line tool and test it., guide: path/engineer, aliases: [py3]}
 - {id: statistics, name: Statistics, area: mathematics, summary: Statistics draws conclusions from samples., hours: 60,
    hours_reason: Statistics takes 30 hours of reading and 30 hours of exercises., evidence: Show an analysis.,
@@ -148,7 +188,8 @@ MODELS = """\
   modalities: [text]
   thinking: switch
   summary: Qwen3-0.6B answers in more than a hundred languages.
-  sources: [{id: card, title: Qwen3-0.6B model card, publisher: Alibaba, url: "https://example.org/qwen", accessed: 2026-11-01}]
+  sources:
+    - {id: card, title: Qwen3 model card, publisher: Alibaba, url: "https://example.org/qwen", accessed: 2026-11-01}
 - id: gemma-3-4b-it
   name: Gemma 3 4B IT
   aliases: [gemma 4b]
@@ -164,15 +205,17 @@ MODELS = """\
   licence: {name: Gemma Terms of Use, commercial: with terms, gated: true}
   modalities: [text, image]
   summary: Gemma 3 4B IT describes pictures and documents.
-  sources: [{id: card, title: Gemma model card, publisher: Google, url: "https://example.org/gemma", accessed: 2026-11-01}]
+  sources:
+    - {id: card, title: Gemma model card, publisher: Google, url: "https://example.org/gemma", accessed: 2026-11-01}
 """
 QUESTIONS = """\
 - {id: p-value, question: What is a p-value?, roles: [machine-learning-engineer], level: junior, topic: statistics,
    rubric: [{point: A p-value is a probability of data., weight: 2, guide: skills/statistics, keywords: [probability]}]}
 """
 RESOURCES = """\
-- {id: tutorial, title: The Python Tutorial, kind: documentation, url: "https://docs.python.org/3/tutorial/", cost: free,
-   hours: 15, level: starting, skills: [python], summary: The tutorial shows the language., checked: 2026-11-01,
+- {id: tutorial, title: The Python Tutorial, kind: documentation, url: "https://docs.python.org/3/tutorial/",
+   cost: free, hours: 15, level: starting,
+   skills: [python], summary: The tutorial shows the language., checked: 2026-11-01,
    not_good_for: It is no course.}
 """
 TABLES = {"skills": SKILLS, "roles": ROLES, "models": MODELS, "questions": QUESTIONS, "resources": RESOURCES}
@@ -225,8 +268,13 @@ def hashing() -> HashingEmbedder:
 def tiny_settings(tiny_knowledge: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a coach over the tiny library, in a data folder with a built index."""
     settings = load_settings(
-        data_dir=tmp_path_factory.mktemp("data"), knowledge_dir=tiny_knowledge, embedder="hashing", engine="scripted",
-        offline=True, evidence_threshold=0.0, requests_per_minute=1000,
+        data_dir=tmp_path_factory.mktemp("data"),
+        knowledge_dir=tiny_knowledge,
+        embedder="hashing",
+        engine="scripted",
+        offline=True,
+        evidence_threshold=0.0,
+        requests_per_minute=1000,
     )
     build(settings)
     return settings
@@ -249,20 +297,25 @@ MakeCoach = Callable[..., Coach]
 
 @pytest.fixture
 def make_coach(tiny_settings: Settings, tiny_catalogue: Catalogue, hashing: HashingEmbedder) -> Iterator[MakeCoach]:
-    """Makes a coach over the tiny library: `make_coach(script, **settings)`; a script may be text, a function or an engine."""
+    """Makes a coach over the tiny library: `make_coach(script, **settings)`; a script is text, function or engine."""
     opened: list[Coach] = []
 
     def make(script: object = quote_evidence, **changes: object) -> Coach:
         settings = tiny_settings.model_copy(update={"mode": "write", **changes})
         engine: Engine = script if isinstance(script, ScriptedEngine) else ScriptedEngine(script)  # type: ignore[arg-type]  # str or function
         names = [name for model in tiny_catalogue.models.values() for name in (model.name, *model.aliases)]
-        coach = Coach(Parts(
-            settings=settings, catalogue=tiny_catalogue, embedder=hashing,
-            reader=SnapshotReader(index_dir(settings), hashing.fingerprint),
-            verifier=Verifier(hashing, threshold=settings.support_threshold, names=names),
-            open_engine=lambda: engine, grade=lambda: Grade("write", "test"),
-            admission=Admission(settings.queue_size, settings.requests_per_minute),
-        ))
+        coach = Coach(
+            Parts(
+                settings=settings,
+                catalogue=tiny_catalogue,
+                embedder=hashing,
+                reader=SnapshotReader(index_dir(settings), hashing.fingerprint),
+                verifier=Verifier(hashing, threshold=settings.support_threshold, names=names),
+                open_engine=lambda: engine,
+                grade=lambda: Grade("write", "test"),
+                admission=Admission(settings.queue_size, settings.requests_per_minute),
+            )
+        )
         opened.append(coach)
         return coach
 

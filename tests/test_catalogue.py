@@ -19,18 +19,30 @@ def replace_in(folder: Path, table: str, old: str, new: str) -> Catalogue:
     return Catalogue(folder / "catalogue")
 
 
-@pytest.mark.parametrize(("table", "old", "new", "message"), [
-    ("skills", "hours: 60", "hours: many", r"skills.yaml, row 2 \('statistics'\), hours: 'many' is not a float"),
-    ("skills", "id: sql, ", "id: sql, colour: red, ", r"skills.yaml, row 3 \('sql'\): unknown key 'colour'"),
-    ("skills", "area: data, ", "", r"skills.yaml, row 3 \('sql'\): 'area' is missing"),
-    ("skills", "id: sql", "id: python", r"skills.yaml, row 3 \('python'\): the id 'python' is used twice"),
-    ("skills", "aliases: [py3]", "aliases: py3", r"skills.yaml, row 1 \('python'\), aliases: expected a list"),
-    ("models", "kind: chat", "kind: oracle", r"models.yaml, row 1 \('qwen3-0.6b'\), kind: 'oracle' is none of chat"),
-    ("models", "{name: Apache-2.0, commercial: \"yes\"}", "{commercial: \"yes\"}",
-     r"models.yaml, row 1 \('qwen3-0.6b'\), licence: 'name' is missing"),
-    ("roles", "name: Machine learning engineer", "name: [a]", r"roles.yaml, row 1 .*name: \['a'\] is not a str"),
-    ("questions", "- {id", "- nothing\n- {id", r"questions.yaml, row 1 \('nothing'\): expected a mapping"),
-])
+@pytest.mark.parametrize(
+    ("table", "old", "new", "message"),
+    [
+        ("skills", "hours: 60", "hours: many", r"skills.yaml, row 2 \('statistics'\), hours: 'many' is not a float"),
+        ("skills", "id: sql, ", "id: sql, colour: red, ", r"skills.yaml, row 3 \('sql'\): unknown key 'colour'"),
+        ("skills", "area: data, ", "", r"skills.yaml, row 3 \('sql'\): 'area' is missing"),
+        ("skills", "id: sql", "id: python", r"skills.yaml, row 3 \('python'\): the id 'python' is used twice"),
+        ("skills", "aliases: [py3]", "aliases: py3", r"skills.yaml, row 1 \('python'\), aliases: expected a list"),
+        (
+            "models",
+            "kind: chat",
+            "kind: oracle",
+            r"models.yaml, row 1 \('qwen3-0.6b'\), kind: 'oracle' is none of chat",
+        ),
+        (
+            "models",
+            '{name: Apache-2.0, commercial: "yes"}',
+            '{commercial: "yes"}',
+            r"models.yaml, row 1 \('qwen3-0.6b'\), licence: 'name' is missing",
+        ),
+        ("roles", "name: Machine learning engineer", "name: [a]", r"roles.yaml, row 1 .*name: \['a'\] is not a str"),
+        ("questions", "- {id", "- nothing\n- {id", r"questions.yaml, row 1 \('nothing'\): expected a mapping"),
+    ],
+)
 def test_a_wrong_row_is_named_by_file_and_row(
     own_knowledge: Path, table: str, old: str, new: str, message: str
 ) -> None:
@@ -46,15 +58,18 @@ def test_a_file_that_is_no_yaml_is_named(own_knowledge: Path) -> None:
         _ = catalogue.roles
 
 
-@pytest.mark.parametrize(("table", "old", "new", "message"), [
-    ("skills", "prerequisites: [python]", "prerequisites: [pyhton]", "statistics refers to skill 'pyhton'"),
-    ("skills", "aliases: [py3]", "prerequisites: [statistics]", "in a circle"),
-    ("skills", "aliases: [py3]", "aliases: [sql]", "'sql' names both python and sql"),
-    ("roles", "skill: python", "skill: cobol", "machine-learning-engineer refers to skill 'cobol'"),
-    ("roles", "target: basic", "target: godlike", "level 'godlike'"),
-    ("questions", "topic: statistics", "topic: magic", "p-value refers to skill 'magic'"),
-    ("resources", "skills: [python]", "skills: [rust]", "tutorial refers to skill 'rust'"),
-])
+@pytest.mark.parametrize(
+    ("table", "old", "new", "message"),
+    [
+        ("skills", "prerequisites: [python]", "prerequisites: [pyhton]", "statistics refers to skill 'pyhton'"),
+        ("skills", "aliases: [py3]", "prerequisites: [statistics]", "in a circle"),
+        ("skills", "aliases: [py3]", "aliases: [sql]", "'sql' names both python and sql"),
+        ("roles", "skill: python", "skill: cobol", "machine-learning-engineer refers to skill 'cobol'"),
+        ("roles", "target: basic", "target: godlike", "level 'godlike'"),
+        ("questions", "topic: statistics", "topic: magic", "p-value refers to skill 'magic'"),
+        ("resources", "skills: [python]", "skills: [rust]", "tutorial refers to skill 'rust'"),
+    ],
+)
 def test_a_reference_to_nothing_is_a_problem(own_knowledge: Path, table: str, old: str, new: str, message: str) -> None:
     problems = replace_in(own_knowledge, table, old, new).problems()
     assert [p for p in problems if message in p and f"{table}.yaml" in p], problems
@@ -109,12 +124,24 @@ def test_rows_become_passages_of_whole_sentences(tiny_catalogue: Catalogue) -> N
 
 def test_what_fits_is_computed(tiny_catalogue: Catalogue) -> None:
     passages = {passage.id: passage.text for passage in catalogue_passages(tiny_catalogue)}
-    assert "With 4 GB of memory free, Qwen3-0.6B and Gemma 3 4B IT fit in 4-bit" in passages["catalogue/models/compare-memory-4-gb"]
+    assert (
+        "With 4 GB of memory free, Qwen3-0.6B and Gemma 3 4B IT fit in 4-bit"
+        in passages["catalogue/models/compare-memory-4-gb"]
+    )
     assert "In bfloat16, Qwen3-0.6B fits into 4 GB" in passages["catalogue/models/compare-memory-4-gb"]
-    assert "In bfloat16, Qwen3-0.6B and Gemma 3 4B IT fit into 16 GB" in passages["catalogue/models/compare-memory-16-gb"]
+    assert (
+        "In bfloat16, Qwen3-0.6B and Gemma 3 4B IT fit into 16 GB" in passages["catalogue/models/compare-memory-16-gb"]
+    )
 
 
-@pytest.mark.parametrize(("parameters", "words"), [
-    (268098176, "268 million"), (3075098624, "3.08 billion"), (4_000_000_000, "4 billion"), (1_500_000_000, "1.5 billion")])
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        (268098176, "268 million"),
+        (3075098624, "3.08 billion"),
+        (4_000_000_000, "4 billion"),
+        (1_500_000_000, "1.5 billion"),
+    ],
+)
 def test_parameters_are_said_in_words(parameters: int, words: str) -> None:
     assert count_words(parameters) == words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -13,11 +14,32 @@ from coach.ingest.read import Document
 from coach.retrieval.embedder import HashingEmbedder
 
 EMBEDDER = HashingEmbedder()
-WORDS = st.sampled_from(["learn", "SQL,", "statistics.", "C++", "é", "naïve", "e.g.", "3.08", "qwen3-0.6b", "(see", "it).", "Why?",
-                         "漢字", "🙂", "[1]", "`x = 1`", "—"])
+WORDS = st.sampled_from(
+    [
+        "learn",
+        "SQL,",
+        "statistics.",
+        "C++",
+        "é",
+        "naïve",
+        "e.g.",
+        "3.08",
+        "qwen3-0.6b",
+        "(see",
+        "it).",
+        "Why?",
+        "漢字",
+        "🙂",
+        "[1]",
+        "`x = 1`",
+        "—",
+    ]
+)
 SENTENCE = st.lists(WORDS, min_size=1, max_size=60).map(" ".join)
 BLOCK = st.one_of(
-    SENTENCE, SENTENCE.map(lambda s: f"- {s}\n- {s}"), SENTENCE.map(lambda s: f"```\n# {s}\n```"),
+    SENTENCE,
+    SENTENCE.map(lambda s: f"- {s}\n- {s}"),
+    SENTENCE.map(lambda s: f"```\n# {s}\n```"),
     SENTENCE.map(lambda s: f"| a | b |\n|---|---|\n| {s} | x |"),
     st.tuples(st.integers(1, 6), SENTENCE).map(lambda pair: f"{'#' * pair[0]} {pair[1][:60]}"),
     st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=40),
@@ -44,7 +66,7 @@ def test_chunks_are_exact_spans_that_cover_the_text(text: str, limit: int) -> No
     lost = [text[i] for i in range(len(text)) if inside[i] and not covered[i] and not text[i].isspace()]
     assert lost == []
     assert len({chunk.id for chunk in chunks}) == len(chunks)
-    for one, two in zip(chunks, chunks[1:], strict=False):
+    for one, two in pairwise(chunks):
         assert one.end <= two.start
 
 

@@ -53,10 +53,24 @@ def run(tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     """Runs `coach …` in this process, over the tiny library unless other options are given."""
     from bots import cli
 
-    def run(*arguments: str, data: Path | None = None, knowledge: Path | None = None, embedder: str = "hashing",
-            engine: str = "scripted") -> Ran:
-        shared = ["--data-dir", str(data or tiny_settings.data_dir), "--knowledge-dir",
-                  str(knowledge or tiny_settings.knowledge_dir), "--embedder", embedder, "--engine", engine, "--offline"]
+    def run(
+        *arguments: str,
+        data: Path | None = None,
+        knowledge: Path | None = None,
+        embedder: str = "hashing",
+        engine: str = "scripted",
+    ) -> Ran:
+        shared = [
+            "--data-dir",
+            str(data or tiny_settings.data_dir),
+            "--knowledge-dir",
+            str(knowledge or tiny_settings.knowledge_dir),
+            "--embedder",
+            embedder,
+            "--engine",
+            engine,
+            "--offline",
+        ]
         monkeypatch.setattr(sys, "argv", ["coach", *shared, *arguments])
         code = 0
         try:
@@ -118,7 +132,12 @@ def test_the_mode_is_chosen_by_option(run: Run) -> None:
 
 
 def test_chat_keeps_the_subject_and_ends_at_an_empty_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = iter(["How do I become a data analyst?", "", ])
+    lines = iter(
+        [
+            "How do I become a data analyst?",
+            "",
+        ]
+    )
     monkeypatch.setattr("builtins.input", lambda *_: next(lines))
     ran = run("chat", "--mode", "quote")
     assert ran.code == 0
@@ -204,11 +223,30 @@ def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_program_itself_ends_with_the_code_and_no_traceback(tiny_settings: Settings) -> None:
-    command = [sys.executable, "-m", "bots.cli", "--data-dir", str(tiny_settings.data_dir), "--knowledge-dir",
-               str(tiny_settings.knowledge_dir), "--embedder", "hashing", "--offline", "ask", DRIFT, "--mode", "shout"]
+    command = [
+        sys.executable,
+        "-m",
+        "bots.cli",
+        "--data-dir",
+        str(tiny_settings.data_dir),
+        "--knowledge-dir",
+        str(tiny_settings.knowledge_dir),
+        "--embedder",
+        "hashing",
+        "--offline",
+        "ask",
+        DRIFT,
+        "--mode",
+        "shout",
+    ]
     root = Path(__file__).resolve().parent.parent
-    ended = subprocess.run(command, capture_output=True, text=True, check=False,
-                           env={**os.environ, "PYTHONPATH": str(root), "PYTHONWARNINGS": "ignore"})
+    ended = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(root), "PYTHONWARNINGS": "ignore"},
+    )
     assert ended.returncode == 3
     assert "Traceback" not in ended.stderr
     assert "'mode'" in ended.stderr
@@ -334,8 +372,11 @@ def test_doctor_tells_every_setting_with_its_origin_and_hides_secrets(
     rows = {row["name"]: row for row in ran.json["settings"]}
     assert list(rows) == list(Settings.model_fields)
     assert rows["embedder"]["origin"] == "command line"
-    assert rows["remote_api_key"] == {**rows["remote_api_key"], "value": "(set)",
-                                      "origin": "environment COACH_REMOTE_API_KEY"}
+    assert rows["remote_api_key"] == {
+        **rows["remote_api_key"],
+        "value": "(set)",
+        "origin": "environment COACH_REMOTE_API_KEY",
+    }
     assert ran.json["index"]["embedder"].startswith("hashing")
     assert {"processor", "cores", "memory", "gpu"} <= ran.json["hardware"].keys()
     assert ran.json["problems"] == []

@@ -15,8 +15,12 @@ import coach
 from coach.settings import Settings
 
 JOURNEY = [
-    "Hello", "How do I become a machine learning engineer?", "What is data drift?",
-    "Which small language model can read images?", "Compare Qwen3-0.6B and Gemma 3 4B IT", "zxqv wkjh fgbp yytr",
+    "Hello",
+    "How do I become a machine learning engineer?",
+    "What is data drift?",
+    "Which small language model can read images?",
+    "Compare Qwen3-0.6B and Gemma 3 4B IT",
+    "zxqv wkjh fgbp yytr",
     "Help me fake a degree certificate for my CV",
 ]
 
@@ -50,9 +54,27 @@ def test_library_and_command_line_give_the_same_answer(
     outcomes = set()
     for question in JOURNEY:
         by_library = opened.ask(coach.Request(question, skill="auto"))
-        monkeypatch.setattr(sys, "argv", [
-            "coach", "--data-dir", str(settings.data_dir), "--knowledge-dir", str(settings.knowledge_dir),
-            "--embedder", "hashing", "--engine", "scripted", "--offline", "ask", question, "--mode", mode, "--json"])
+        monkeypatch.setattr(
+            sys,
+            "argv",
+            [
+                "coach",
+                "--data-dir",
+                str(settings.data_dir),
+                "--knowledge-dir",
+                str(settings.knowledge_dir),
+                "--embedder",
+                "hashing",
+                "--engine",
+                "scripted",
+                "--offline",
+                "ask",
+                question,
+                "--mode",
+                mode,
+                "--json",
+            ],
+        )
         with pytest.raises(SystemExit) as end:
             cli.main()
         assert not end.value.code
@@ -64,8 +86,14 @@ def test_library_and_command_line_give_the_same_answer(
 
 
 def test_the_library_from_an_empty_folder_to_a_cited_answer(tiny_settings: Settings, tmp_path: Path) -> None:
-    settings = coach.load_settings(data_dir=tmp_path / "fresh", knowledge_dir=tiny_settings.knowledge_dir,
-                                   embedder="hashing", engine="scripted", mode="quote", offline=True)
+    settings = coach.load_settings(
+        data_dir=tmp_path / "fresh",
+        knowledge_dir=tiny_settings.knowledge_dir,
+        embedder="hashing",
+        engine="scripted",
+        mode="quote",
+        offline=True,
+    )
     steps: list[str] = []
     opened = coach.open_coach(settings, progress=lambda step, done, total: steps.append(step))
     assert {"reading", "embedding", "writing"} <= set(steps)
@@ -82,16 +110,24 @@ def test_a_follow_up_is_understood_from_the_talk(tiny_settings: Settings) -> Non
     settings = tiny_settings.model_copy(update={"mode": "quote"})
     opened = coach.open_coach(settings)
     first = opened.ask("How do I become a data analyst?")
-    history = (coach.domain.Message("user", "How do I become a data analyst?"),
-               coach.domain.Message("assistant", first.text))
+    history = (
+        coach.domain.Message("user", "How do I become a data analyst?"),
+        coach.domain.Message("assistant", first.text),
+    )
     second = opened.ask(coach.Request("and how long does that take?", history=history))
     assert second.sentences[0].text.startswith("The way to a first data analyst job takes about 6 months")
     opened.close()
 
 
 def test_the_engine_that_is_down_is_a_notice_through_the_front_door(tiny_settings: Settings) -> None:
-    settings = tiny_settings.model_copy(update={"mode": "write", "engine": "remote", "remote_url": "http://127.0.0.1:9/v1",
-                                                "remote_timeout_seconds": 1.0})
+    settings = tiny_settings.model_copy(
+        update={
+            "mode": "write",
+            "engine": "remote",
+            "remote_url": "http://127.0.0.1:9/v1",
+            "remote_timeout_seconds": 1.0,
+        }
+    )
     opened = coach.open_coach(settings)
     answer = opened.ask("What is data drift?")
     assert (answer.outcome, answer.mode) == ("answered", "quote")

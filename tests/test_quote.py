@@ -20,15 +20,22 @@ def passage(id_: str, text: str, *, heading: str = "", title: str = "A title") -
 
 def quotes(question: str, passages: Sequence[Passage], *, compared: int = 0) -> list[Quote]:
     embedder = HashingEmbedder()
-    return choose_quotes(question, embedder.embed_queries([question])[0], passages, embedder, split_sentences,
-                         compared=compared)
+    return choose_quotes(
+        question, embedder.embed_queries([question])[0], passages, embedder, split_sentences, compared=compared
+    )
 
 
 QUESTIONS = [
-    "How do I become a machine learning engineer?", "How long does the way to data analyst take?", "What is data drift?",
-    "What is a p-value?", "Which SQL topics come first?", "What should be left out of a CV?",
-    "How much memory does a model with 3 billion parameters need?", "Which small language model can read images?",
-    "Why is attention divided by the square root of the head size?", "What does a junior ML engineer need?",
+    "How do I become a machine learning engineer?",
+    "How long does the way to data analyst take?",
+    "What is data drift?",
+    "What is a p-value?",
+    "Which SQL topics come first?",
+    "What should be left out of a CV?",
+    "How much memory does a model with 3 billion parameters need?",
+    "Which small language model can read images?",
+    "Why is attention divided by the square root of the head size?",
+    "What does a junior ML engineer need?",
 ]
 
 
@@ -50,14 +57,19 @@ def test_an_answer_is_two_to_six_exact_sentences_without_repetition(
     assert [quote.paragraph for quote in chosen] == sorted(quote.paragraph for quote in chosen)
 
 
-@pytest.mark.parametrize(("question", "start"), [
-    ("What is data drift?", "Data drift is a change"),
-    ("How long does the way to data analyst take?", "The way to a first data analyst job takes about 6 months"),
-    ("Which SQL topics come first?", "Joins, grouping and window functions come first"),
-])
+@pytest.mark.parametrize(
+    ("question", "start"),
+    [
+        ("What is data drift?", "Data drift is a change"),
+        ("How long does the way to data analyst take?", "The way to a first data analyst job takes about 6 months"),
+        ("Which SQL topics come first?", "Joins, grouping and window functions come first"),
+    ],
+)
 def test_the_answer_comes_first(question: str, start: str, tiny_snapshot: Snapshot, hashing: HashingEmbedder) -> None:
     found = search(tiny_snapshot, hashing, question, count=6)
-    assert choose_quotes(question, found.query_vector, found.passages, hashing, split_sentences)[0].text.startswith(start)
+    assert choose_quotes(question, found.query_vector, found.passages, hashing, split_sentences)[0].text.startswith(
+        start
+    )
 
 
 def test_the_same_sentence_in_two_documents_is_said_once() -> None:
@@ -67,19 +79,33 @@ def test_the_same_sentence_in_two_documents_is_said_once() -> None:
 
 
 def test_nearly_the_same_words_are_said_once() -> None:
-    chosen = quotes("What is data drift?", [
-        passage("a#1", "Data drift is a change of the input data after a model was deployed.", heading="What is data drift?"),
-        passage("b#1", "Data drift is the change of input data after the model was deployed."),
-        passage("c#1", "Retraining on recent rows is the usual cure of data drift."),
-    ])
-    assert [quote.passage.id for quote in chosen].count("a#1") + [quote.passage.id for quote in chosen].count("b#1") == 1
+    chosen = quotes(
+        "What is data drift?",
+        [
+            passage(
+                "a#1",
+                "Data drift is a change of the input data after a model was deployed.",
+                heading="What is data drift?",
+            ),
+            passage("b#1", "Data drift is the change of input data after the model was deployed."),
+            passage("c#1", "Retraining on recent rows is the usual cure of data drift."),
+        ],
+    )
+    assert [quote.passage.id for quote in chosen].count("a#1") + [quote.passage.id for quote in chosen].count(
+        "b#1"
+    ) == 1
 
 
 def test_numbers_in_a_heading_tell_passages_apart() -> None:
     passages = [
-        passage(f"memory#{size}", f"With {size} GB of memory, models of {size // 2} billion parameters fit in 4-bit. "
-                f"The context is then short.", heading=f"Which models fit in {size} GB of memory?")
-        for size in (4, 8, 16, 24)]
+        passage(
+            f"memory#{size}",
+            f"With {size} GB of memory, models of {size // 2} billion parameters fit in 4-bit. "
+            f"The context is then short.",
+            heading=f"Which models fit in {size} GB of memory?",
+        )
+        for size in (4, 8, 16, 24)
+    ]
     for size in (4, 8, 16, 24):
         order = [p for p in passages if p.id != f"memory#{size}"] + [p for p in passages if p.id == f"memory#{size}"]
         chosen = quotes(f"Which models fit in {size} GB of memory?", order)
@@ -98,25 +124,37 @@ def test_every_compared_model_speaks(tiny_snapshot: Snapshot, hashing: HashingEm
 
 
 def test_many_compared_things_stay_within_six_sentences_each_heard() -> None:
-    things = [passage(f"m{i}#1", f"Model {i} has {i} billion parameters. Model {i} reads text. Model {i} is open.")
-              for i in range(1, 4)]
+    things = [
+        passage(f"m{i}#1", f"Model {i} has {i} billion parameters. Model {i} reads text. Model {i} is open.")
+        for i in range(1, 4)
+    ]
     chosen = quotes("Compare model 1, model 2 and model 3 by parameters", things, compared=3)
     assert {quote.passage.id for quote in chosen} == {"m1#1", "m2#1", "m3#1"}
     assert len(chosen) == MOST_SENTENCES
 
 
 def test_a_sentence_that_leans_on_the_one_before_is_not_quoted_alone() -> None:
-    chosen = quotes("What is a feature store?", [
-        passage("a#1", "A feature store keeps features for training and serving.", heading="What is a feature store?"),
-        passage("b#1", "Teams with many models share features. It is then a feature store that keeps them in one place."),
-    ])
+    chosen = quotes(
+        "What is a feature store?",
+        [
+            passage(
+                "a#1", "A feature store keeps features for training and serving.", heading="What is a feature store?"
+            ),
+            passage(
+                "b#1", "Teams with many models share features. It is then a feature store that keeps them in one place."
+            ),
+        ],
+    )
     assert not any(quote.text.startswith("It is") for quote in chosen)
 
 
 def test_headings_tables_code_and_questions_are_not_quoted() -> None:
-    text = ("Overfitting is learning the noise of the training rows.\n\n"
-            "| overfitting | sign |\n|---|---|\n| overfitting is seen | by a gap. |\n\n```\nprint('overfitting is here now.')\n```\n\n"
-            "What is overfitting for you and me?\n\n- Overfitting is reduced by more training data.\n")
+    text = (
+        "Overfitting is learning the noise of the training rows.\n\n"
+        "| overfitting | sign |\n|---|---|\n| overfitting is seen | by a gap. |\n\n"
+        "```\nprint('overfitting is here now.')\n```\n\n"
+        "What is overfitting for you and me?\n\n- Overfitting is reduced by more training data.\n"
+    )
     chosen = quotes("What is overfitting?", [passage("a#1", text)])
     assert chosen
     for quote in chosen:
@@ -137,8 +175,14 @@ def test_the_choice_is_the_same_every_time(tiny_snapshot: Snapshot, hashing: Has
     assert runs[0] == runs[1] == runs[2]
 
 
-@pytest.mark.parametrize(("text", "clean"), [
-    ("- A list item\n  over two lines.", "A list item over two lines."), ("3. Third step.", "Third step."),
-    ("3.08 billion is a number.", "3.08 billion is a number."), ("* Star.", "Star.")])
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("- A list item\n  over two lines.", "A list item over two lines."),
+        ("3. Third step.", "Third step."),
+        ("3.08 billion is a number.", "3.08 billion is a number."),
+        ("* Star.", "Star."),
+    ],
+)
 def test_bullets_are_not_part_of_a_quote(text: str, clean: str) -> None:
     assert clean_quote(text) == clean

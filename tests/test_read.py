@@ -1,4 +1,4 @@
-"""Markdown, HTML, PDF, DOCX and text become documents; what has no title, source or text is refused by file and line."""
+"""Markdown, HTML, PDF, DOCX and text become documents; what has no title, source or text is refused by line."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ def write(path: Path, text: str) -> Path:
 def minimal_pdf(*pages: str, title: str = "") -> bytes:
     """A PDF with one line of Helvetica a page, offsets computed."""
     kids = " ".join(f"{4 + 2 * i} 0 R" for i in range(len(pages)))
-    objects = ["<< /Type /Catalog /Pages 2 0 R >>",
-               f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
-               "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
     for i, text in enumerate(pages):
-        objects.append(f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {5 + 2 * i} 0 R "
-                       "/Resources << /Font << /F1 3 0 R >> >> >>")
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {5 + 2 * i} 0 R "
+            "/Resources << /Font << /F1 3 0 R >> >> >>"
+        )
         stream = f"BT /F1 12 Tf 72 700 Td ({text}) Tj ET"
         objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
     objects.append(f"<< /Title ({title}) >>")
@@ -36,12 +40,15 @@ def minimal_pdf(*pages: str, title: str = "") -> bytes:
         out += f"{number} 0 obj\n{body}\nendobj\n".encode("latin-1")
     table = "".join(f"{offset:010d} 00000 n \n" for offset in offsets)
     trailer = f"<< /Size {len(objects) + 1} /Root 1 0 R" + (f" /Info {len(objects)} 0 R" if title else "") + " >>"
-    return out + (f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer\n{trailer}\n"
-                  f"startxref\n{len(out)}\n%%EOF\n").encode("latin-1")
+    return out + (
+        f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer\n{trailer}\nstartxref\n{len(out)}\n%%EOF\n"
+    ).encode("latin-1")
 
 
 def test_markdown_gives_its_front_matter_and_readable_text(tmp_path: Path) -> None:
-    path = write(tmp_path / "a" / "guide.md", """\
+    path = write(
+        tmp_path / "a" / "guide.md",
+        """\
 ---
 title: "A guide"
 topics: [python]
@@ -53,7 +60,8 @@ sources:
 First **bold** words with a [link](https://x.org), a mark[^s] and `**code**`.
 
 [^s]: The note.
-""")
+""",
+    )
     document = read_document(path, tmp_path)
     assert (document.id, document.title, document.source) == ("a/guide", "A guide", "https://example.org/s")
     assert (document.as_of, document.topics, document.audience) == ("2026-11-01", ("python",), ("junior",))
@@ -74,16 +82,19 @@ def test_windows_line_ends_and_a_byte_order_mark_are_read(tmp_path: Path) -> Non
     assert (document.title, document.text) == ("T", "One.\n\nTwo.")
 
 
-@pytest.mark.parametrize(("name", "text", "message"), [
-    ("a.md", "---\nsource: https://x.org\n---\nText.\n", r"a\.md, line 1: the document has no title"),
-    ("a.md", "---\ntitle: T\n---\nText.\n", r"a\.md, line 1: the document has no source"),
-    ("a.txt", "Only text.\n", r"a\.txt, line 1: the document has no title"),
-    ("a.md", "---\ntitle: T\nsource: S\n---\n\n", r"a\.md, line 1: holds no readable text"),
-    ("a.md", "---\ntitle: T\nsource: [\n---\nText.\n", r"a\.md, line \d: the front matter is not valid YAML"),
-    ("a.md", "---\njust words\n---\nText.\n", r"a\.md, line 2: the front matter must be"),
-    ("a.md", "---\ntitle: T\nsources: here\n---\nText.\n", r"a\.md, line 1: `sources` must be a list"),
-    ("a.html", "<title>T</title><p>Text</p>", r"a\.html, line 1: the document has no source.*a\.html\.yaml"),
-])
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.md", "---\nsource: https://x.org\n---\nText.\n", r"a\.md, line 1: the document has no title"),
+        ("a.md", "---\ntitle: T\n---\nText.\n", r"a\.md, line 1: the document has no source"),
+        ("a.txt", "Only text.\n", r"a\.txt, line 1: the document has no title"),
+        ("a.md", "---\ntitle: T\nsource: S\n---\n\n", r"a\.md, line 1: holds no readable text"),
+        ("a.md", "---\ntitle: T\nsource: [\n---\nText.\n", r"a\.md, line \d: the front matter is not valid YAML"),
+        ("a.md", "---\njust words\n---\nText.\n", r"a\.md, line 2: the front matter must be"),
+        ("a.md", "---\ntitle: T\nsources: here\n---\nText.\n", r"a\.md, line 1: `sources` must be a list"),
+        ("a.html", "<title>T</title><p>Text</p>", r"a\.html, line 1: the document has no source.*a\.html\.yaml"),
+    ],
+)
 def test_an_incomplete_document_is_refused_by_file_and_line(tmp_path: Path, name: str, text: str, message: str) -> None:
     with pytest.raises(KnowledgeError, match=message):
         read_document(write(tmp_path / name, text), tmp_path)
@@ -96,10 +107,13 @@ def test_the_line_of_broken_front_matter_is_the_line_in_the_file(tmp_path: Path)
 
 
 def test_html_keeps_the_article_and_drops_the_rest(tmp_path: Path) -> None:
-    path = write(tmp_path / "page.html", """\
+    path = write(
+        tmp_path / "page.html",
+        """\
 <html><head><title>A page</title><link rel="canonical" href="https://example.org/page"></head>
 <body><nav>Menu</nav><main><h1>A page</h1><h2>Why?</h2><p>Because it is <b>so</b>.</p>
-<script>alert(1)</script><ul><li>One thing</li></ul></main><footer>Imprint</footer></body></html>""")
+<script>alert(1)</script><ul><li>One thing</li></ul></main><footer>Imprint</footer></body></html>""",
+    )
     document = read_document(path, tmp_path)
     assert (document.title, document.source) == ("A page", "https://example.org/page")
     assert "## Why?" in document.text
@@ -201,8 +215,13 @@ def test_everything_that_reaches_the_index_changes_the_hash(tmp_path: Path) -> N
 
     first = hash_of("title: T\nsource: S")
     assert first == hash_of("title: T\nsource: S")
-    changed = {hash_of("title: U\nsource: S"), hash_of("title: T\nsource: V"), hash_of("title: T\nsource: S", "Other."),
-               hash_of("title: T\nsource: S\nas_of: 2026-01-01"), hash_of("title: T\nsource: S\ntopics: [x]"),
-               hash_of("title: T\nsource: S\naudience: [x]")}
+    changed = {
+        hash_of("title: U\nsource: S"),
+        hash_of("title: T\nsource: V"),
+        hash_of("title: T\nsource: S", "Other."),
+        hash_of("title: T\nsource: S\nas_of: 2026-01-01"),
+        hash_of("title: T\nsource: S\ntopics: [x]"),
+        hash_of("title: T\nsource: S\naudience: [x]"),
+    }
     assert first not in changed
     assert len(changed) == 6

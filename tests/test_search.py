@@ -1,4 +1,4 @@
-"""Search: two rankings fused, near duplicates left out, filters kept, follow-ups understood, evidence scored in order."""
+"""Search: two rankings fused, near duplicates left out, filters kept, follow-ups understood, evidence scored."""
 
 from __future__ import annotations
 
@@ -61,8 +61,10 @@ def test_one_arm_alone_keeps_its_order() -> None:
 def test_hybrid_finds_what_either_arm_finds(tiny_snapshot: Snapshot, hashing: HashingEmbedder) -> None:
     query = "window functions in SQL"
     vector = hashing.embed_queries([query])[0]
-    arms = {arm: [row for row, _ in rank(tiny_snapshot, query, vector, count=50, arm=arm)]  # type: ignore[arg-type]  # literals
-            for arm in ("dense", "bm25", "hybrid")}
+    arms = {
+        arm: [row for row, _ in rank(tiny_snapshot, query, vector, count=50, arm=arm)]  # type: ignore[arg-type]  # literals
+        for arm in ("dense", "bm25", "hybrid")
+    }
     assert set(arms["hybrid"]) == set(arms["dense"]) | set(arms["bm25"])
     assert tiny_snapshot.passages[arms["hybrid"][0]].document == "skills/sql"
 
@@ -87,14 +89,17 @@ def test_words_that_nobody_wrote_find_nothing_by_word(tiny_snapshot: Snapshot) -
 # -- what comes back ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("question", "document"), [
-    ("How do I become a machine learning engineer?", "path/engineer"),
-    ("Which SQL topics come first?", "skills/sql"),
-    ("What is a p-value?", "skills/statistics"),
-    ("Why is attention divided by the square root of the head size?", "interviews/transformers"),
-    ("What should I leave out of my CV?", "getting-hired/cv"),
-    ("Which small language model can read images?", "catalogue/models/compare-images"),
-])
+@pytest.mark.parametrize(
+    ("question", "document"),
+    [
+        ("How do I become a machine learning engineer?", "path/engineer"),
+        ("Which SQL topics come first?", "skills/sql"),
+        ("What is a p-value?", "skills/statistics"),
+        ("Why is attention divided by the square root of the head size?", "interviews/transformers"),
+        ("What should I leave out of my CV?", "getting-hired/cv"),
+        ("Which small language model can read images?", "catalogue/models/compare-images"),
+    ],
+)
 def test_the_right_document_comes_first(
     tiny_snapshot: Snapshot, hashing: HashingEmbedder, question: str, document: str
 ) -> None:
@@ -122,15 +127,20 @@ def test_other_names_of_a_thing_are_searched_with_it(tiny_snapshot: Snapshot, ha
     assert any("machine learning engineer" in passage.heading for passage in evidence.passages)
 
 
-@pytest.mark.parametrize(("only", "fits"), [
-    (Filter(kinds=("catalogue",)), lambda p: p.kind == "catalogue"),
-    (Filter(kinds=("document",)), lambda p: p.kind == "document"),
-    (Filter(topics=("sql",)), lambda p: "sql" in p.topics),
-    (Filter(audience=("mid",)), lambda p: not p.audience or "mid" in p.audience),
-    (Filter(documents=("skills/sql",)), lambda p: p.document == "skills/sql"),
-    (Filter(kinds=("document",), documents=("skills/sql", "path/analyst")),
-     lambda p: p.document in {"skills/sql", "path/analyst"}),
-])
+@pytest.mark.parametrize(
+    ("only", "fits"),
+    [
+        (Filter(kinds=("catalogue",)), lambda p: p.kind == "catalogue"),
+        (Filter(kinds=("document",)), lambda p: p.kind == "document"),
+        (Filter(topics=("sql",)), lambda p: "sql" in p.topics),
+        (Filter(audience=("mid",)), lambda p: not p.audience or "mid" in p.audience),
+        (Filter(documents=("skills/sql",)), lambda p: p.document == "skills/sql"),
+        (
+            Filter(kinds=("document",), documents=("skills/sql", "path/analyst")),
+            lambda p: p.document in {"skills/sql", "path/analyst"},
+        ),
+    ],
+)
 @pytest.mark.parametrize("arm", ["dense", "bm25", "hybrid"])
 def test_a_filter_holds_in_every_arm(
     tiny_snapshot: Snapshot, hashing: HashingEmbedder, only: Filter, fits: Callable[..., bool], arm: str
@@ -151,8 +161,13 @@ def test_near_duplicates_are_left_out(tmp_path: Path, add_guide: AddGuide, hashi
     for name in ("one", "two", "three"):
         add_guide(tmp_path, name, body, title="Boosting")
     add_guide(tmp_path, "other", "Random forests average many deep trees on resampled rows.\n", title="Forests")
-    build_index(tmp_path / "data" / "index", hashing, guides=[tmp_path / "guides"], catalogue=Catalogue(tmp_path),
-                chunk_tokens=200)
+    build_index(
+        tmp_path / "data" / "index",
+        hashing,
+        guides=[tmp_path / "guides"],
+        catalogue=Catalogue(tmp_path),
+        chunk_tokens=200,
+    )
     snapshot = SnapshotReader(tmp_path / "data" / "index", hashing.fingerprint).current()
     evidence = search(snapshot, hashing, "How does gradient boosting use trees?", count=4)
     assert [passage.title for passage in evidence.passages] == ["Boosting", "Forests"]
@@ -166,14 +181,18 @@ def test_names_with_signs_are_words() -> None:
 # -- follow-up questions -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("question", ["and how long does that take?", "why?", "How long does it take?", "What about those?"])
+@pytest.mark.parametrize(
+    "question", ["and how long does that take?", "why?", "How long does it take?", "What about those?"]
+)
 def test_a_question_that_reaches_back_is_searched_with_the_one_before(question: str) -> None:
     query = contextual_query(question, user("How do I become a data analyst?"))
     assert query == f"How do I become a data analyst? {question}"
 
 
-@pytest.mark.parametrize("question", [
-    "Which SQL topics should be learned before interviews?", "What does a machine learning engineer earn in Berlin?"])
+@pytest.mark.parametrize(
+    "question",
+    ["Which SQL topics should be learned before interviews?", "What does a machine learning engineer earn in Berlin?"],
+)
 def test_a_question_that_stands_alone_is_searched_alone(question: str) -> None:
     assert contextual_query(question, user("How do I become a data analyst?")) == question
 
@@ -190,8 +209,13 @@ def test_a_chain_of_follow_ups_reaches_the_subject() -> None:
 
 def test_a_follow_up_finds_the_subject_of_the_talk(tiny_snapshot: Snapshot, hashing: HashingEmbedder) -> None:
     for subject, document in (("data analyst", "path/analyst"), ("machine learning engineer", "path/engineer")):
-        evidence = search(tiny_snapshot, hashing, "and how long does that take?", count=3,
-                          history=user(f"How do I become a {subject}?"))
+        evidence = search(
+            tiny_snapshot,
+            hashing,
+            "and how long does that take?",
+            count=3,
+            history=user(f"How do I become a {subject}?"),
+        )
         assert evidence.passages[0].document == document
 
 
@@ -203,8 +227,10 @@ def evidence(cosine: float, coverage: float, missing: tuple[str, ...] = ()) -> E
 
 
 def test_more_evidence_scores_higher_and_a_missing_name_lower() -> None:
-    scores = [score_evidence(item) for item in (
-        evidence(0.1, 0.1), evidence(0.5, 0.1), evidence(0.5, 0.8), evidence(0.9, 0.9))]
+    scores = [
+        score_evidence(item)
+        for item in (evidence(0.1, 0.1), evidence(0.5, 0.1), evidence(0.5, 0.8), evidence(0.9, 0.9))
+    ]
     assert scores == sorted(scores)
     assert score_evidence(evidence(0.7, 0.8, ("OpenAI",))) < score_evidence(evidence(0.7, 0.8))
     assert score_evidence(evidence(0.7, 0.8, ("OpenAI", "Oslo"))) < score_evidence(evidence(0.7, 0.8, ("OpenAI",)))
@@ -226,13 +252,16 @@ def test_a_name_that_no_passage_has_is_missing(tiny_snapshot: Snapshot, hashing:
     assert set(found.missing_names) == {"OpenAI", "Oslo"}
 
 
-@pytest.mark.parametrize(("question", "names"), [
-    ("What salary does OpenAI pay in Oslo?", ["OpenAI", "Oslo"]),
-    ("Should I learn Python or C++?", ["Python", "C++"]),
-    ("Is qwen3-0.6b good?", ["qwen3-0.6b"]),
-    ("I think I'm ready. Am I?", []),
-    ("Is the 3rd round hard?", []),
-    ("What is Google's interview like?", ["Google"]),
-])
+@pytest.mark.parametrize(
+    ("question", "names"),
+    [
+        ("What salary does OpenAI pay in Oslo?", ["OpenAI", "Oslo"]),
+        ("Should I learn Python or C++?", ["Python", "C++"]),
+        ("Is qwen3-0.6b good?", ["qwen3-0.6b"]),
+        ("I think I'm ready. Am I?", []),
+        ("Is the 3rd round hard?", []),
+        ("What is Google's interview like?", ["Google"]),
+    ],
+)
 def test_names_are_seen_in_a_question(question: str, names: list[str]) -> None:
     assert proper_names(question) == names

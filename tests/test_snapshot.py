@@ -63,8 +63,11 @@ class Library:
         self.embedder = CountingEmbedder()
 
     def arguments(self) -> dict[str, Any]:
-        return {"guides": [self.knowledge / "guides"], "catalogue": Catalogue(self.knowledge / "catalogue"),
-                "chunk_tokens": 200}
+        return {
+            "guides": [self.knowledge / "guides"],
+            "catalogue": Catalogue(self.knowledge / "catalogue"),
+            "chunk_tokens": 200,
+        }
 
     def build(self, **changes: Any) -> BuildReport:
         self.embedder.embedded.clear()
@@ -214,7 +217,8 @@ def test_the_version_in_force_is_kept_though_it_is_old(library: Library) -> None
     switch_to(library.index, versions[0])
     newest = library.build(force=True).version
     assert {m.version for m in list_versions(library.index)} == {newest, versions[1]} or {
-        m.version for m in list_versions(library.index)} == {newest, versions[0]}
+        m.version for m in list_versions(library.index)
+    } == {newest, versions[0]}
     switch_to(library.index, list_versions(library.index)[0].version)
     prune(library.index, keep=1)
     assert [m.version for m in list_versions(library.index)] == [current_version(library.index)]
@@ -243,13 +247,11 @@ def test_a_build_with_another_embedder_is_a_new_version_never_a_mix(library: Lib
 
 
 def test_no_index_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(KnowledgeError, match="no index yet.*coach index build"):
+    with pytest.raises(KnowledgeError, match=r"no index yet.*coach index build"):
         SnapshotReader(tmp_path, "x").current()
 
 
-def test_a_vector_that_is_not_found_again_stops_the_switch(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_vector_that_is_not_found_again_stops_the_switch(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     first = library.build()
     monkeypatch.setattr(Snapshot, "find_misplaced", lambda self: ["skills/sql#lead"])
     with pytest.raises(KnowledgeError, match=r"1 of \d+ vectors were not found.*old version stays"):
@@ -338,8 +340,15 @@ def test_a_write_without_switch_changes_nothing_for_readers(library: Library, ha
     version = library.build().version
     snapshot = library.open()
     texts = [passage.text for passage in snapshot.passages]
-    write_snapshot(library.index, snapshot.passages, texts, np.asarray(snapshot.vectors),
-                   fingerprint=hashing.fingerprint, chunker="other", documents={})
+    write_snapshot(
+        library.index,
+        snapshot.passages,
+        texts,
+        np.asarray(snapshot.vectors),
+        fingerprint=hashing.fingerprint,
+        chunker="other",
+        documents={},
+    )
     assert library.open().version == version
 
 
@@ -365,8 +374,9 @@ def test_a_kill_at_any_moment_of_a_build_leaves_the_old_version_whole(library: L
     library.build()
 
     def child(**changes: Any) -> Any:
-        process = context.Process(target=build_index, args=(library.index, HashingEmbedder()),
-                                  kwargs={**library.arguments(), **changes})
+        process = context.Process(
+            target=build_index, args=(library.index, HashingEmbedder()), kwargs={**library.arguments(), **changes}
+        )
         process.start()
         return process
 
@@ -393,7 +403,7 @@ def test_a_kill_at_any_moment_of_a_build_leaves_the_old_version_whole(library: L
         edition = round_number
         assert report.version == current_version(library.index)
         assert f"number {edition}." in library.finds("Which edition of the library is this?")
-        assert len(list_versions(library.index)) <= 2
+    XX
     assert killed >= 1
 
 
@@ -415,6 +425,9 @@ READER = textwrap.dedent("""
         assert len(seen) == 1, (found.version, seen)
         assert editions.setdefault(found.version, seen) == seen, "one version, two editions"
         questions += 1
+        if found.version not in versions:
+            versions.add(found.version)
+            print(found.version, flush=True)
     print(json.dumps({"questions": questions, "versions": sorted(editions)}), flush=True)
 """)
 
@@ -427,23 +440,33 @@ def test_three_readers_see_no_error_and_no_mix_while_builds_switch(library: Libr
     edition(0)
     library.build()
     stop = tmp_path / "stop"
-    readers = [subprocess.Popen([sys.executable, "-c", READER, str(library.index), str(stop)], stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, str(library.index), str(stop)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
     for reader in readers:
         assert reader.stdout is not None
         assert reader.stdout.readline() == "ready\n"
-    built = [current_version(library.index)]
+    built = [str(current_version(library.index))]
     for number in range(1, 6):
         edition(number)
         built.append(library.build().version)
+        if number % 2:  # every other switch is seen by all; those between race with the readers' opening
+            for reader in readers:
+                assert reader.stdout is not None
+                assert any(line.strip() == built[-1] for line in iter(reader.stdout.readline, "")), "a reader ended"
     stop.touch()
-    results = [reader.communicate(timeout=60) for reader in readers]
-    for reader, (out, err) in zip(readers, results, strict=True):
+    for reader in readers:
+        out, err = reader.communicate(timeout=60)
         assert reader.returncode == 0, err
-        told = json.loads(out)
-        assert told["questions"] > 0
-        assert set(told["versions"]) <= set(built)
-    assert any(len(json.loads(out)["versions"]) > 1 for out, _ in results)
+        told = json.loads(out.splitlines()[-1])
+        assert told["questions"] >= 3
+        assert {built[1], built[3], built[5]} <= set(told["versions"]) <= set(built)
 
 
 def test_an_open_version_answers_after_its_folder_was_pruned(library: Library) -> None:

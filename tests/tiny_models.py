@@ -1,4 +1,4 @@
-# ruff: noqa: E501  # jinja templates, where a line break is text
+# jinja templates, where a line break is text
 """Tiny stand-ins for the five models of the mission, taught one reply, for tests without weights and without a network.
 
 Each has the architecture, tokenizer class, special tokens, stop tokens, generation defaults and shape of chat template of

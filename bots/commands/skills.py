@@ -79,7 +79,7 @@ def interview(
     from coach.domain import Request
 
     with _coach(context) as coach:
-        options = _options(role=role, level=level, topics=topic, questions=questions)
+        options = _options(role=role, level=level, topic=topic, questions=questions)
         first = Request("Let us practise.", "interview", options=options, session="cli-interview", user=USER)
         if as_json:
             print_json(coach.ask(first))
@@ -118,8 +118,8 @@ def profile_show(context: typer.Context, as_json: Json = False) -> None:
 @profile_app.command("set")
 def profile_set(
     context: typer.Context,
-    target_role: Role = "",
-    target_level: Level = "",
+    role: Role = "",
+    level: Level = "",
     skills: Annotated[str, typer.Option(help="e.g. python:strong,sql.")] = "",
     hours_per_week: Annotated[float | None, typer.Option()] = None,
     memory_gb: Annotated[float | None, typer.Option()] = None,
@@ -127,7 +127,7 @@ def profile_set(
 ) -> None:
     """State something about yourself; what you leave out stays as it was."""
     with _coach(context) as coach:
-        _run(coach, "profile", "Change my profile.", as_json, action="set", role=target_role, level=target_level,
+        _run(coach, "profile", "Change my profile.", as_json, action="set", role=role, level=level,
              skills=skills, hours_per_week=hours_per_week, memory_gb=memory_gb)
 
 
@@ -145,7 +145,7 @@ def profile_delete(context: typer.Context, as_json: Json = False) -> None:
         _run(coach, "profile", "Delete my profile.", as_json, action="delete")
 
 
-class _coach:  # noqa: N801  # used like a function
+class _coach:  # used like a function
     """The coach of a command, closed at its end."""
 
     def __init__(self, context: typer.Context) -> None:

@@ -1,4 +1,4 @@
-"""How an answer looks on Discord: text with markers, an embed with the sources, within every limit and pinging nobody."""
+"""How an answer looks on Discord: text with markers, an embed with sources, within every limit, pinging nobody."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ FIELD_NAME, FIELD_VALUE = 256, 1024
 _LINK = re.compile(r"(\[[^\[\]\n]*\]\()\s*(https?://[^()\s<>]+)(\))")
 _BARE = re.compile(r"(?<![(<\w])https?://[^\s<>()]+")
 _OTHER_SCHEME = re.compile(r"\[([^\[\]\n]*)\]\(\s*(?!<?https?://)(?:[^()\n]|\([^()\n]*\))*\)")
-MODES = {"write": "worded by {model} and checked against the documents", "quote": "quoted from the documents",
-         "computed": "computed from the catalogue", "courtesy": ""}
+MODES = {
+    "write": "worded by {model} and checked against the documents",
+    "quote": "quoted from the documents",
+    "computed": "computed from the catalogue",
+    "courtesy": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,9 @@ def evidence_parts(answer: Answer) -> list[str]:
     for number, passage in enumerate(answer.citations, start=1):
         spans = sorted({(c.start, c.end) for s in answer.sentences for c in s.citations if c.passage == passage.id})
         quoted = safe_text(_emphasise(passage.text, spans)).replace("\n", "\n> ")
-        blocks.append(f"**[{number}] {safe_text(_where(passage))}**{_date(passage)}\n> {quoted}\n{_links(passage)}".strip())
+        blocks.append(
+            f"**[{number}] {safe_text(_where(passage))}**{_date(passage)}\n> {quoted}\n{_links(passage)}".strip()
+        )
     return [part.text for part in split_markdown("\n\n".join(blocks)) if part.text.strip()]
 
 
@@ -117,8 +123,11 @@ def _source_value(answer: Answer, passage: Passage) -> str:
 
 def _links(passage: Passage) -> str:
     """Links of a passage, http(s) only; the name of the document when it has none."""
-    links = [f"[{_link_text(source.title or source.publisher)}](<{source.url}>)" for source in passage.references
-             if is_web_address(source.url)]
+    links = [
+        f"[{_link_text(source.title or source.publisher)}](<{source.url}>)"
+        for source in passage.references
+        if is_web_address(source.url)
+    ]
     if is_web_address(passage.source):
         links.insert(0, f"<{passage.source}>")
     return " · ".join(dict.fromkeys(links[:3])) or safe_text(passage.source)

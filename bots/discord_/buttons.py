@@ -1,4 +1,4 @@
-"""The buttons below answers. They carry all they need in their ids, so they work after a restart and leave nothing in memory."""
+"""The buttons below answers. Their ids carry all they need, so they work after a restart and use no memory."""
 
 from __future__ import annotations
 
@@ -101,9 +101,18 @@ class AgainButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"ag
             await whisper(interaction, _GONE if row is None else "Only the person who asked can try again.")
             return
         question = Question(
-            event=f"interaction-{interaction.id}", text=row.question, user=user, conversation=row.conversation,
-            server=row.server, channel=row.channel, parent=bot.parent_of(interaction.channel), skill=row.skill,
-            options=row.options, private=row.private, is_admin=bot.is_admin(interaction))
+            event=f"interaction-{interaction.id}",
+            text=row.question,
+            user=user,
+            conversation=row.conversation,
+            server=row.server,
+            channel=row.channel,
+            parent=bot.parent_of(interaction.channel),
+            skill=row.skill,
+            options=row.options,
+            private=row.private,
+            is_admin=bot.is_admin(interaction),
+        )
         await bot.answer_interaction(interaction, question)
 
 
@@ -130,7 +139,11 @@ class ThreadButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"t
             name = " ".join(row.question.split())[:90] or "Coach"
             thread = await persist(lambda: message.create_thread(name=name, auto_archive_duration=1440))
         except (discord.HTTPException, ValueError) as error:
-            text = "I may not open a thread here." if isinstance(error, discord.Forbidden) else "There is a thread already."
+            text = (
+                "I may not open a thread here."
+                if isinstance(error, discord.Forbidden)
+                else "There is a thread already."
+            )
             await whisper(interaction, text)
             return
         bot: CoachBot = interaction.client
@@ -170,7 +183,9 @@ class QuietView(discord.ui.View):
     def __init__(self) -> None:
         super().__init__(timeout=None)
 
-    async def on_error(self, interaction: discord.Interaction[Any], error: Exception, item: discord.ui.Item[Any]) -> None:
+    async def on_error(
+        self, interaction: discord.Interaction[Any], error: Exception, item: discord.ui.Item[Any]
+    ) -> None:
         """Hand over to the one place that answers errors."""
         await interaction.client.tree.on_error(interaction, error)
 

@@ -1,4 +1,4 @@
-"""The slash commands and the message menu: /ask, one command for every skill of the register, /profile, /mydata, /about."""
+"""The commands and the message menu: /ask, one for every skill of the register, /profile, /mydata, /about."""
 
 from __future__ import annotations
 
@@ -43,26 +43,37 @@ def add_commands(bot: CoachBot) -> None:
     tree.add_command(app_commands.ContextMenu(name="Ask the coach about this", callback=_ask_about))
     tree.add_command(_profile_group(bot.catalogue))
     tree.add_command(_data_group())
-    tree.add_command(app_commands.Command(name="privacy", description="What I keep about you, and how to delete it",
-                                          callback=_privacy))
-    tree.add_command(app_commands.Command(name="about", description="What I am, which model answers, how I am doing",
-                                          callback=_about))
+    tree.add_command(
+        app_commands.Command(
+            name="privacy", description="What I keep about you, and how to delete it", callback=_privacy
+        )
+    )
+    tree.add_command(
+        app_commands.Command(
+            name="about", description="What I am, which model answers, how I am doing", callback=_about
+        )
+    )
 
 
 # -- asking -------------------------------------------------------------------------------------------------------
 
 
 def _ask_command() -> app_commands.Command[Any, Any, Any]:
-    @app_commands.describe(question="What you want to know about a career in machine learning",
-                           image="A picture to look at, where the model reads pictures",
-                           private="Show the answer only to you")
+    @app_commands.describe(
+        question="What you want to know about a career in machine learning",
+        image="A picture to look at, where the model reads pictures",
+        private="Show the answer only to you",
+    )
     async def ask(
-        interaction: Asked, question: app_commands.Range[str, 1, 4000], image: discord.Attachment | None = None,
+        interaction: Asked,
+        question: app_commands.Range[str, 1, 4000],
+        image: discord.Attachment | None = None,
         private: bool = False,
     ) -> None:
         bot = interaction.client
-        await bot.answer_interaction(interaction, bot.question(interaction, question, private=private),
-                                     files=[image] if image else [])
+        await bot.answer_interaction(
+            interaction, bot.question(interaction, question, private=private), files=[image] if image else []
+        )
 
     return app_commands.Command(name="ask", description="Ask the coach a question", callback=ask)
 
@@ -90,22 +101,35 @@ def skill_command(spec: SkillSpec, catalogue: Catalogue | None) -> app_commands.
     async def run(interaction: Asked, **given: Any) -> None:
         bot = interaction.client
         files = [value for value in given.values() if isinstance(value, discord.Attachment)]
-        values = tuple((name, _as_text(value)) for name, value in given.items()
-                       if value is not None and not isinstance(value, discord.Attachment))
+        values = tuple(
+            (name, _as_text(value))
+            for name, value in given.items()
+            if value is not None and not isinstance(value, discord.Attachment)
+        )
         text = ", ".join(value for _, value in values) or spec.title
         question = bot.question(interaction, text[:4000], skill=spec.name, options=values, private=private)
         await bot.answer_interaction(interaction, question, files=files)
 
     slots = sorted(spec.slots, key=lambda slot: not slot.required)[:_CHOICES_SHOWN]
-    parameters = [inspect.Parameter("interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=discord.Interaction)]
+    parameters = [
+        inspect.Parameter("interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=discord.Interaction)
+    ]
     for slot in slots:
-        parameters.append(inspect.Parameter(
-            slot.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=_annotation(slot),
-            default=inspect.Parameter.empty if slot.required else None))
+        parameters.append(
+            inspect.Parameter(
+                slot.name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                annotation=_annotation(slot),
+                default=inspect.Parameter.empty if slot.required else None,
+            )
+        )
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect.signature reads first
     run = app_commands.describe(**{slot.name: _short(slot.help or slot.question) for slot in slots})(run)
-    choices = {slot.name: [app_commands.Choice(name=c, value=c) for c in _fixed_choices(slot)]
-               for slot in slots if _fixed_choices(slot)}
+    choices = {
+        slot.name: [app_commands.Choice(name=c, value=c) for c in _fixed_choices(slot)]
+        for slot in slots
+        if _fixed_choices(slot)
+    }
     run = app_commands.choices(**choices)(run)
     completers = {slot.name: _completer(names) for slot in slots if (names := _names(slot, catalogue))}
     run = app_commands.autocomplete(**completers)(run)
@@ -116,7 +140,11 @@ def skill_command(spec: SkillSpec, catalogue: Catalogue | None) -> app_commands.
 def _annotation(slot: Slot) -> Any:
     if slot.kind == "file":
         return discord.Attachment if slot.required else discord.Attachment | None
-    kind: Any = app_commands.Range[float, 0.0, 1_000_000.0] if slot.kind in ("hours", "number") else app_commands.Range[str, 1, 4000]
+    kind: Any = (
+        app_commands.Range[float, 0.0, 1_000_000.0]
+        if slot.kind in ("hours", "number")
+        else app_commands.Range[str, 1, 4000]
+    )
     return kind if slot.required else kind | None
 
 
@@ -130,8 +158,12 @@ def _names(slot: Slot, catalogue: Catalogue | None) -> tuple[str, ...]:
     """The names that an option completes to."""
     if catalogue is None:
         return ()
-    tables: dict[str, Any] = {"role": catalogue.roles, "skill": catalogue.skills, "skills": catalogue.skills,
-                              "model": catalogue.models}
+    tables: dict[str, Any] = {
+        "role": catalogue.roles,
+        "skill": catalogue.skills,
+        "skills": catalogue.skills,
+        "model": catalogue.models,
+    }
     table = tables.get(slot.kind)
     return tuple(row.name for row in table.values()) if table is not None else ()
 
@@ -148,8 +180,10 @@ def complete_from(names: Sequence[str], current: str) -> list[app_commands.Choic
     before, _, last = current.rpartition(",")
     head = f"{before.strip()}, " if before.strip() else ""
     wanted = last.strip().lower()
-    found = sorted((name for name in names if wanted in name.lower()),
-                   key=lambda name: (not name.lower().startswith(wanted), name.lower()))
+    found = sorted(
+        (name for name in names if wanted in name.lower()),
+        key=lambda name: (not name.lower().startswith(wanted), name.lower()),
+    )
     full = [f"{head}{name}" for name in found if len(head) + len(name) <= 100]
     return [app_commands.Choice(name=name, value=name) for name in full[:_CHOICES_SHOWN]]
 
@@ -169,18 +203,32 @@ def _profile_group(catalogue: Catalogue | None) -> app_commands.Group:
         await whisper(interaction, "\n".join(lines) or "You have not told me anything yet. `/profile set` does.")
 
     @group.command(name="set", description="Tell me about yourself; what you leave out stays as it was")
-    @app_commands.describe(role="The role you aim at", level="The level you aim at", hours="Hours a week you can study",
-                           memory_gb="Memory of your machine in GB", gpu="Whether it has a GPU",
-                           skills="What you can do, e.g. python: strong, sql, statistics: basic")
+    @app_commands.describe(
+        role="The role you aim at",
+        level="The level you aim at",
+        hours="Hours a week you can study",
+        memory_gb="Memory of your machine in GB",
+        gpu="Whether it has a GPU",
+        skills="What you can do, e.g. python: strong, sql, statistics: basic",
+    )
     @app_commands.choices(level=[app_commands.Choice(name=word, value=word) for word in LEVEL_WORDS])
     async def set_profile(
-        interaction: Asked, role: app_commands.Range[str, 1, 100] | None = None, level: str | None = None,
+        interaction: Asked,
+        role: app_commands.Range[str, 1, 100] | None = None,
+        level: str | None = None,
         hours: app_commands.Range[float, 0.5, 80.0] | None = None,
-        memory_gb: app_commands.Range[float, 0.5, 4096.0] | None = None, gpu: bool | None = None,
+        memory_gb: app_commands.Range[float, 0.5, 4096.0] | None = None,
+        gpu: bool | None = None,
         skills: app_commands.Range[str, 1, 2000] | None = None,
     ) -> None:
         bot, user = interaction.client, str(interaction.user.id)
-        stated: dict[str, Any] = {"target_role": role, "target_level": level, "hours_per_week": hours, "memory_gb": memory_gb, "has_gpu": gpu}
+        stated: dict[str, Any] = {
+            "target_role": role,
+            "target_level": level,
+            "hours_per_week": hours,
+            "memory_gb": memory_gb,
+            "has_gpu": gpu,
+        }
         if skills is not None:
             found = skills_in(skills, catalogue) if catalogue else ()
             stated["skills"] = found or tuple(SkillLevel(part.strip()) for part in skills.split(",") if part.strip())
@@ -197,8 +245,14 @@ def _profile_group(catalogue: Catalogue | None) -> app_commands.Group:
 
 def _profile_lines(profile: Any) -> list[tuple[str, str]]:
     skills = ", ".join(f"{skill.skill} ({skill.level})" for skill in profile.skills)
-    rows = (("Role", profile.target_role), ("Level", profile.target_level), ("Hours a week", profile.hours_per_week),
-            ("Memory (GB)", profile.memory_gb), ("GPU", profile.has_gpu), ("Skills", skills))
+    rows = (
+        ("Role", profile.target_role),
+        ("Level", profile.target_level),
+        ("Hours a week", profile.hours_per_week),
+        ("Memory (GB)", profile.memory_gb),
+        ("GPU", profile.has_gpu),
+        ("Skills", skills),
+    )
     return [(name, str(value)) for name, value in rows if value not in (None, "")]
 
 
@@ -209,19 +263,28 @@ def _data_group() -> app_commands.Group:
     async def show(interaction: Asked) -> None:
         data = interaction.client.store.export(str(interaction.user.id))
         has_profile = bool(_profile_lines(interaction.client.profile_of(str(interaction.user.id))))
-        await whisper(interaction, f"I keep {len(data['answers'])} of your questions with their answers, "
-                                   f"{len(data['votes'])} votes, {len(data['threads'])} threads and "
-                                   f"{'your profile' if has_profile else 'no profile'}. "
-                                   "`/mydata export` gives you all of it, `/mydata forget` deletes it.")
+        await whisper(
+            interaction,
+            f"I keep {len(data['answers'])} of your questions with their answers, "
+            f"{len(data['votes'])} votes, {len(data['threads'])} threads and "
+            f"{'your profile' if has_profile else 'no profile'}. "
+            "`/mydata export` gives you all of it, `/mydata forget` deletes it.",
+        )
 
     @group.command(name="export", description="Get everything I keep about you as a file")
     async def export(interaction: Asked) -> None:
         bot, user = interaction.client, str(interaction.user.id)
-        data = {**bot.store.export(user), "profile": dataclasses.asdict(bot.profile_of(user)),
-                "coach": json.loads(bot.sessions.export_user(person(user)))}
+        data = {
+            **bot.store.export(user),
+            "profile": dataclasses.asdict(bot.profile_of(user)),
+            "coach": json.loads(bot.sessions.export_user(person(user))),
+        }
         content = json.dumps(data, ensure_ascii=False, indent=2, default=str).encode()
-        await persist(lambda: interaction.response.send_message(
-            "Everything I keep about you.", file=discord.File(io.BytesIO(content), "my-data.json"), ephemeral=True))
+        await persist(
+            lambda: interaction.response.send_message(
+                "Everything I keep about you.", file=discord.File(io.BytesIO(content), "my-data.json"), ephemeral=True
+            )
+        )
 
     @group.command(name="forget", description="Delete everything I keep about you, for good")
     async def forget(interaction: Asked) -> None:
@@ -230,9 +293,12 @@ def _data_group() -> app_commands.Group:
             if running.question.user == user:
                 running.stop("deleted")
         counts = bot.forget(user)
-        await whisper(interaction, f"Deleted: {counts['answers']} questions with their answers, {counts['threads']} "
-                                   f"threads and your profile. {counts['votes']} votes stay as numbers without a name. "
-                                   "Messages on Discord itself are yours to delete.")
+        await whisper(
+            interaction,
+            f"Deleted: {counts['answers']} questions with their answers, {counts['threads']} "
+            f"threads and your profile. {counts['votes']} votes stay as numbers without a name. "
+            "Messages on Discord itself are yours to delete.",
+        )
 
     return group
 
@@ -272,5 +338,3 @@ def _short(text: str) -> str:
     """A description within Discord's 100 characters."""
     first = " ".join(text.split())
     return first if len(first) <= 100 else first[:99].rstrip() + "…"
-
-

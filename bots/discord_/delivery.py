@@ -1,4 +1,4 @@
-"""Gets text to where it was asked for: through rate limits and outages, never twice, and elsewhere when the place is gone."""
+"""Gets text to where it was asked for: through rate limits and outages, never twice, elsewhere when need be."""
 
 from __future__ import annotations
 
@@ -101,8 +101,9 @@ async def whisper(interaction: discord.Interaction[Any], text: str, *, view: dis
         if interaction.response.is_done():
             await persist(lambda: interaction.followup.send(text, ephemeral=True, **more))
         else:
-            await persist(lambda: interaction.response.send_message(text, ephemeral=True, **more),
-                          delays=ACKNOWLEDGE_DELAYS)
+            await persist(
+                lambda: interaction.response.send_message(text, ephemeral=True, **more), delays=ACKNOWLEDGE_DELAYS
+            )
     except (discord.HTTPException, discord.InteractionResponded, aiohttp.ClientError, OSError) as error:
         log.info("interaction %s could not be answered (%s)", interaction.id, type(error).__name__)
 
@@ -132,8 +133,11 @@ class MessageReply:
             # An earlier send got through although its reply was lost: the nonce led back to it, with its older text.
         message = self._message
         try:
-            self._message = await persist(lambda: message.edit(
-                content=rendered.first, embed=rendered.embed, view=view, attachments=rendered.discord_files()))
+            self._message = await persist(
+                lambda: message.edit(
+                    content=rendered.first, embed=rendered.embed, view=view, attachments=rendered.discord_files()
+                )
+            )
         except discord.NotFound as error:
             raise Gone from error
         except discord.Forbidden:
@@ -160,9 +164,15 @@ class MessageReply:
         if view is not None:
             options["view"] = view
         try:
-            return await persist(lambda: channel.send(
-                rendered.first, reference=reference, mention_author=False,
-                nonce=f"q{self._question.id}{suffix}", **{**options, "files": rendered.discord_files()}))
+            return await persist(
+                lambda: channel.send(
+                    rendered.first,
+                    reference=reference,
+                    mention_author=False,
+                    nonce=f"q{self._question.id}{suffix}",
+                    **{**options, "files": rendered.discord_files()},
+                )
+            )
         except discord.Forbidden:
             return await self._send_privately(rendered, view)
         except discord.NotFound as error:
@@ -194,8 +204,11 @@ class InteractionReply:
             return
         interaction = self._interaction
         try:
-            self._message = await persist(lambda: interaction.edit_original_response(
-                content=rendered.first, embed=rendered.embed, view=view, attachments=rendered.discord_files()))
+            self._message = await persist(
+                lambda: interaction.edit_original_response(
+                    content=rendered.first, embed=rendered.embed, view=view, attachments=rendered.discord_files()
+                )
+            )
         except discord.HTTPException as error:
             if not _is_expired(error):
                 if isinstance(error, discord.NotFound):
@@ -228,21 +241,31 @@ class InteractionReply:
             self._message = await self._send_elsewhere(rendered, view)
             return
         message = self._message
-        await persist(lambda: message.edit(content=rendered.first, embed=rendered.embed, view=view,
-                                           attachments=rendered.discord_files()))
+        await persist(
+            lambda: message.edit(
+                content=rendered.first, embed=rendered.embed, view=view, attachments=rendered.discord_files()
+            )
+        )
 
     async def _send_elsewhere(self, rendered: Rendered, view: discord.ui.View | None) -> discord.Message:
         channel = self._interaction.channel
         permissions = self._interaction.app_permissions
-        speakable = isinstance(channel, discord.abc.Messageable) and permissions.view_channel and permissions.send_messages
+        speakable = (
+            isinstance(channel, discord.abc.Messageable) and permissions.view_channel and permissions.send_messages
+        )
         if self.private or not speakable:
             return await send_privately(self._interaction.user, rendered, view)
-        more: dict[str, Any] = {} if view is None else {"view": view}
+        more = _extras(rendered, view)
         assert isinstance(channel, discord.abc.Messageable)  # speakable says so
         try:
-            return await persist(lambda: channel.send(
-                rendered.first, embed=rendered.embed, files=rendered.discord_files(),
-                nonce=f"i{self._interaction.id}", **more))
+            return await persist(
+                lambda: channel.send(
+                    rendered.first,
+                    files=rendered.discord_files(),
+                    nonce=f"i{self._interaction.id}",
+                    **more,
+                )
+            )
         except (discord.Forbidden, discord.NotFound):
             return await send_privately(self._interaction.user, rendered, view)
 
@@ -253,8 +276,11 @@ async def send_privately(
     """A direct message. Raises Undeliverable when the person accepts none."""
     more: dict[str, Any] = {} if view is None else {"view": view}
     try:
-        return await persist(lambda: person.send(  # type: ignore[attr-defined]  # User and Member are Messageable
-            rendered.first, embed=rendered.embed, files=rendered.discord_files(), **more))
+        return await persist(
+            lambda: person.send(  # type: ignore[attr-defined]  # User and Member are Messageable
+                rendered.first, embed=rendered.embed, files=rendered.discord_files(), **more
+            )
+        )
     except (discord.Forbidden, discord.NotFound) as error:
         raise Undeliverable from error
 
@@ -297,6 +323,12 @@ class LiveText:
                     log.info("a progress edit failed (%s)", type(error).__name__)
                 took = self._clock() - started
                 self._next = self._clock() + min(max(EDIT_SECONDS, 2 * took), _SLOWEST_EDIT_SECONDS)
+
+
+def _extras(rendered: Rendered, view: discord.ui.View | None) -> dict[str, Any]:
+    """Embed and buttons, where there are any: discord.py tells "none" from "not given"."""
+    extras = {"embed": rendered.embed, "view": view}
+    return {name: value for name, value in extras.items() if value is not None}
 
 
 def _may_send(channel: object) -> bool:

@@ -97,8 +97,15 @@ class Desk:
     """Accepts questions and answers them. `clock` counts seconds; `profile_of` loads what a person stated."""
 
     def __init__(
-        self, stream: OpenStream, store: ServerStore, rules: Rules, buttons: Buttons, health: Health, *,
-        clock: Callable[[], float], profile_of: Callable[[str], Profile],
+        self,
+        stream: OpenStream,
+        store: ServerStore,
+        rules: Rules,
+        buttons: Buttons,
+        health: Health,
+        *,
+        clock: Callable[[], float],
+        profile_of: Callable[[str], Profile],
     ) -> None:
         self.store, self.rules, self.health = store, rules, health
         self._stream, self._buttons, self._clock, self._profile_of = stream, buttons, clock, profile_of
@@ -137,7 +144,9 @@ class Desk:
                 return
             if not self.rules.spend(question):
                 self.health.refused += 1
-                await reply.show(Rendered("This server's questions for today are used up. The next ones come at 00:00 UTC."))
+                await reply.show(
+                    Rendered("This server's questions for today are used up. The next ones come at 00:00 UTC.")
+                )
                 return
             await self._run(running, reply)
         except (Undeliverable, discord.HTTPException, aiohttp.ClientError, OSError) as error:
@@ -161,7 +170,7 @@ class Desk:
             del self._running[running.question.user]
 
     def let_go(self, running: Running) -> None:
-        """An accepted question can never be answered: its event counts as taken, so that no replay of it holds the place."""
+        """A question that can never be answered: its event counts as taken, so that no replay holds the place."""
         self.store.claim_event(running.question.event)
         self.release(running)
 
@@ -201,8 +210,13 @@ class Desk:
 
     async def _run(self, running: Running, reply: Reply) -> None:
         question = running.question
-        log.info("answer %s: skill %s, server %s, %d characters", running.answer, question.skill,
-                 question.server or "-", len(question.text))
+        log.info(
+            "answer %s: skill %s, server %s, %d characters",
+            running.answer,
+            question.skill,
+            question.server or "-",
+            len(question.text),
+        )
         self._record(running, reply, "running")
         view = self._buttons.running(running.answer)
         live = LiveText(reply, view, self._clock)
@@ -257,11 +271,19 @@ class Desk:
         profile = self._profile_of(question.user)
         if settings.language != "en" and profile.locale == "en":
             profile = dataclasses.replace(profile, locale=settings.language)
-        # A router could pick a skill that is switched off here, so with a choice of skills only plain questions are routed.
+        # A router could pick a skill that is switched off here, so where skills are chosen it is not asked.
         skill = "ask" if question.skill == "auto" and settings.skills else question.skill
-        return Request(question.text, skill=skill, profile=profile, history=self._history(question),
-                       attachments=question.attachments, options=question.options, session=question.conversation,
-                       user=f"discord:{question.user}", model=settings.model)
+        return Request(
+            question.text,
+            skill=skill,
+            profile=profile,
+            history=self._history(question),
+            attachments=question.attachments,
+            options=question.options,
+            session=question.conversation,
+            user=f"discord:{question.user}",
+            model=settings.model,
+        )
 
     def _history(self, question: Question) -> tuple[Message, ...]:
         """Earlier turns; private ones only for their own asker in private."""
@@ -272,9 +294,7 @@ class Desk:
             messages += [Message("user", row.question), Message("assistant", row.text)]
         return tuple(messages)
 
-    async def _deliver(
-        self, running: Running, reply: Reply, answer: Answer | None, error: Exception | None
-    ) -> None:
+    async def _deliver(self, running: Running, reply: Reply, answer: Answer | None, error: Exception | None) -> None:
         if running.reason == "deleted":
             self.health.stopped += 1
             self._record(running, reply, "stopped")
@@ -290,8 +310,14 @@ class Desk:
 
     async def _deliver_answer(self, running: Running, reply: Reply, answer: Answer) -> None:
         question = running.question
-        notes = [f"**{note.title}** (from this server)\n{note.text[:600]}"
-                 for note in find_notes(self.store.notes(question.server), question.text)] if question.server else []
+        notes = (
+            [
+                f"**{note.title}** (from this server)\n{note.text[:600]}"
+                for note in find_notes(self.store.notes(question.server), question.text)
+            ]
+            if question.server
+            else []
+        )
         rendered = render_answer(answer, answer_id=running.answer, notes=notes)
         can_thread = bool(question.server) and not question.parent and not question.private
         view = self._buttons.finished(running.answer, has_sources=bool(answer.citations), can_thread=can_thread)
@@ -304,8 +330,11 @@ class Desk:
         self.health.declined += answer.outcome != "answered"
 
     async def _deliver_fragment(self, running: Running, reply: Reply) -> None:
-        notices = {"stopped": "*Stopped.*", "restart": "*I was interrupted by a restart. Please ask again.*",
-                   "late": "*I stopped after 13 minutes. Ask something smaller, or try again later.*"}
+        notices = {
+            "stopped": "*Stopped.*",
+            "restart": "*I was interrupted by a restart. Please ask again.*",
+            "late": "*I stopped after 13 minutes. Ask something smaller, or try again later.*",
+        }
         text = f"{running.text}\n\n{notices[running.reason]}".strip()
         rendered = Rendered(render_progress(text) if len(text) > 1900 else text)
         view = discord.ui.View() if running.reason == "stopped" else self._buttons.failed(running.answer)
@@ -327,14 +356,24 @@ class Desk:
 
     def _record(self, running: Running, reply: Reply, state: str, answer: Answer | None = None) -> None:
         question = running.question
-        self.store.record(AnswerRow(
-            id=running.answer, user=question.user, server=question.server, channel=question.channel,
-            message=reply.message_id, conversation=question.conversation, state=state, private=question.private,
-            skill=question.skill, options=question.options, question=question.text,
-            text=answer.text if answer else running.text,
-            evidence=tuple(passage.id for passage in answer.citations) if answer else (),
-            answer=answer_to_json(answer) if answer else "",
-        ))
+        self.store.record(
+            AnswerRow(
+                id=running.answer,
+                user=question.user,
+                server=question.server,
+                channel=question.channel,
+                message=reply.message_id,
+                conversation=question.conversation,
+                state=state,
+                private=question.private,
+                skill=question.skill,
+                options=question.options,
+                question=question.text,
+                text=answer.text if answer else running.text,
+                evidence=tuple(passage.id for passage in answer.citations) if answer else (),
+                answer=answer_to_json(answer) if answer else "",
+            )
+        )
 
     def _refuse(self, question: Question, present: Running | None) -> str:
         if self._closing:

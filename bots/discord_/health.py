@@ -22,6 +22,8 @@ class Health:
 
     def line(self) -> str:
         """The counters as one line."""
-        return (f"answered {self.answered}, declined {self.declined}, failed {self.failed}, refused {self.refused}, "
-                f"stopped {self.stopped}, undelivered {self.undelivered}, identified {self.identified}, "
-                f"resumed {self.resumed}")
+        return (
+            f"answered {self.answered}, declined {self.declined}, failed {self.failed}, refused {self.refused}, "
+            f"stopped {self.stopped}, undelivered {self.undelivered}, identified {self.identified}, "
+            f"resumed {self.resumed}"
+        )

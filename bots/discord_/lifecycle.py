@@ -1,4 +1,4 @@
-"""Starting and ending the bot: token, supervisor, command sync, interrupted answers, signals, exit codes, invite link."""
+"""Starting and ending the bot: token, supervisor, command sync, interrupted answers, signals, exit codes."""
 
 from __future__ import annotations
 
@@ -37,11 +37,17 @@ GRACE_SECONDS = 30 * 86400.0
 DRAIN_SECONDS = 15.0
 _LONGEST_WAIT_SECONDS = 60.0
 _INTERRUPTED = "*I was interrupted by a restart. Please ask again.*"
-_BAD_TOKEN = ("Discord refused the bot token. Copy it anew from https://discord.com/developers/applications (Bot, Reset "
-              "Token) into COACH_DISCORD_TOKEN or the file that COACH_DISCORD_TOKEN_FILE names.")
-_NO_TOKEN = "There is no bot token. Put it into COACH_DISCORD_TOKEN, or into a file and its path into COACH_DISCORD_TOKEN_FILE."
-_NO_INTENT = ("The message-content intent is asked for (COACH_DISCORD_MESSAGE_CONTENT) but not granted. Switch it on at "
-              "https://discord.com/developers/applications (Bot, Privileged Gateway Intents), or ask without it.")
+_BAD_TOKEN = (
+    "Discord refused the bot token. Copy it anew from https://discord.com/developers/applications (Bot, Reset "
+    "Token) into COACH_DISCORD_TOKEN or the file that COACH_DISCORD_TOKEN_FILE names."
+)
+_NO_TOKEN = (
+    "There is no bot token. Put it into COACH_DISCORD_TOKEN, or into a file and its path into COACH_DISCORD_TOKEN_FILE."
+)
+_NO_INTENT = (
+    "The message-content intent is asked for (COACH_DISCORD_MESSAGE_CONTENT) but not granted. Switch it on at "
+    "https://discord.com/developers/applications (Bot, Privileged Gateway Intents), or ask without it."
+)
 
 MakeBot = Callable[[], "CoachBot"]
 
@@ -101,21 +107,30 @@ def invite_url(settings: Settings) -> str:
     try:
         application = int(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)).decode())
     except (ValueError, binascii.Error) as error:
-        raise ConfigError("The bot token does not have the form of one (three parts with dots). Copy it anew.") from error
+        raise ConfigError(
+            "The bot token does not have the form of one (three parts with dots). Copy it anew."
+        ) from error
     return oauth_url(application, permissions=least_permissions(), scopes=("bot", "applications.commands"))
 
 
 def least_permissions() -> discord.Permissions:
     """What the bot needs in a server: see, speak, embed, attach, threads. Nothing that moderates."""
-    return discord.Permissions(view_channel=True, send_messages=True, send_messages_in_threads=True, embed_links=True,
-                               attach_files=True, read_message_history=True, create_public_threads=True)
+    return discord.Permissions(
+        view_channel=True,
+        send_messages=True,
+        send_messages_in_threads=True,
+        embed_links=True,
+        attach_files=True,
+        read_message_history=True,
+        create_public_threads=True,
+    )
 
 
 # -- running ----------------------------------------------------------------------------------------------------------
 
 
 async def supervise(make_bot: MakeBot, token: str, stop: asyncio.Event) -> int:
-    """Keep a bot running until `stop`: starts again with growing waits when Discord is down, gives up on a bad token."""
+    """Keep a bot running until `stop`: waits ever longer while Discord is down, gives up on a bad token."""
     wait = 1.0
     while not stop.is_set():
         bot = make_bot()
@@ -134,8 +149,13 @@ async def supervise(make_bot: MakeBot, token: str, stop: asyncio.Event) -> int:
         except discord.PrivilegedIntentsRequired:
             log.error(_NO_INTENT)
             return EXIT_CONFIGURATION
-        except (discord.HTTPException, discord.GatewayNotFound, discord.ConnectionClosed, aiohttp.ClientError,
-                OSError) as error:
+        except (
+            discord.HTTPException,
+            discord.GatewayNotFound,
+            discord.ConnectionClosed,
+            aiohttp.ClientError,
+            OSError,
+        ) as error:
             log.warning("Discord cannot be reached (%s); trying again in %.0f s", type(error).__name__, wait)
         finally:
             stopping.cancel()
@@ -179,7 +199,7 @@ async def _close(bot: CoachBot, start: asyncio.Task[None]) -> None:
     await asyncio.gather(start, return_exceptions=True)
 
 
-# -- what happens around a start ------------------------------------------------------------------------------------------
+# -- what happens around a start ------------------------------------------------------------------------------------
 
 
 async def sync_when_changed(bot: CoachBot) -> bool:
@@ -207,7 +227,7 @@ def tree_hash(bot: CoachBot) -> str:
 
 
 async def mark_interrupted(bot: CoachBot) -> None:
-    """Tell people whose answers were running when the last process was killed. Private ones can no longer be reached."""
+    """Tell people whose answers were running when the last process was killed; private ones are out of reach."""
     running = {one.answer for one in bot.desk.running}
     for row in bot.store.unfinished():
         if row.id in running:
@@ -220,10 +240,11 @@ async def mark_interrupted(bot: CoachBot) -> None:
             from bots.discord_.buttons import AnswerButtons
 
             await channel.get_partial_message(int(row.message)).edit(
-                content=f"{row.text}\n\n{_INTERRUPTED}".strip()[-1900:], view=AnswerButtons().failed(row.id))
+                content=f"{row.text}\n\n{_INTERRUPTED}".strip()[-1900:], view=AnswerButtons().failed(row.id)
+            )
 
 
-# -- putting the bot together -------------------------------------------------------------------------------------------
+# -- putting the bot together ---------------------------------------------------------------------------------------
 
 
 def local_stream(coach: Coach, pool: ThreadPoolExecutor) -> OpenStream:
@@ -258,7 +279,12 @@ def _bot_maker(settings: Settings, stream: OpenStream, describe: Callable[[], st
 
     sessions, store = Sessions(Database(settings.database)), ServerStore(settings.database)
     return lambda: CoachBot(
-        stream, store, sessions, skills=register(), catalogue=open_catalogue(settings),
-        message_content=settings.discord_message_content, describe_coach=describe,
+        stream,
+        store,
+        sessions,
+        skills=register(),
+        catalogue=open_catalogue(settings),
+        message_content=settings.discord_message_content,
+        describe_coach=describe,
         per_minute=settings.requests_per_minute,
     )

@@ -52,8 +52,9 @@ class RemoteCoach:
                     elif line.startswith("data:"):
                         yield read_event(kind, json.loads(line[5:]))
         except httpx.HTTPError as error:
-            raise EngineUnavailable(f"The coach server {self.url} cannot be reached ({type(error).__name__}). "
-                                    "Is `coach serve` running?") from error
+            raise EngineUnavailable(
+                f"The coach server {self.url} cannot be reached ({type(error).__name__}). Is `coach serve` running?"
+            ) from error
 
 
 def read_event(kind: str, data: dict[str, Any]) -> Event:
@@ -72,16 +73,34 @@ def read_event(kind: str, data: dict[str, Any]) -> Event:
 
 def _answer(sentences: Any, passages: Any) -> Any:
     """Sentences and passages read by the one reader of answers."""
-    return answer_from_json(json.dumps({
-        "outcome": "answered", "sentences": list(sentences), "citations": passages, "suggestions": [],
-        "confidence": {"evidence": 0, "support": 0}, "timings": {}, "usage": {}}))
+    return answer_from_json(
+        json.dumps(
+            {
+                "outcome": "answered",
+                "sentences": list(sentences),
+                "citations": passages,
+                "suggestions": [],
+                "confidence": {"evidence": 0, "support": 0},
+                "timings": {},
+                "usage": {},
+            }
+        )
+    )
 
 
 def _body(request: Request) -> dict[str, Any]:
-    files = [{"name": one.name, "media_type": one.media_type, "content_base64": base64.b64encode(one.content).decode()}
-             for one in request.attachments]
-    return {"question": request.text, "skill": request.skill, "options": dict(request.options), "attachments": files,
-            "profile": dataclasses.asdict(request.profile), "stream": True}
+    files = [
+        {"name": one.name, "media_type": one.media_type, "content_base64": base64.b64encode(one.content).decode()}
+        for one in request.attachments
+    ]
+    return {
+        "question": request.text,
+        "skill": request.skill,
+        "options": dict(request.options),
+        "attachments": files,
+        "profile": dataclasses.asdict(request.profile),
+        "stream": True,
+    }
 
 
 def _error(response: httpx.Response) -> Exception:

@@ -37,7 +37,7 @@ class Question:
 
 
 class Rules:
-    """Decides in memory, so that a command can be refused or deferred at once; only budgets are counted in the store."""
+    """Decides in memory, so that a command is refused or deferred at once; only budgets are counted in the store."""
 
     def __init__(
         self, store: ServerStore, clock: Callable[[], float], *, cooldown_seconds: float, per_minute: int

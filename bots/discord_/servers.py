@@ -12,7 +12,7 @@ from bots.discord_.delivery import whisper
 from coach.store.servers import Note, ServerSettings
 
 if TYPE_CHECKING:
-    pass
+    from bots.discord_bot import CoachBot  # noqa: F401  # named in the string below
 
 Asked = discord.Interaction["CoachBot"]
 LANGUAGES = ("en", "de", "es", "fr", "pt", "hi", "zh", "ja")
@@ -23,9 +23,13 @@ class ServerCommands(app_commands.Group):
     """The group of commands. Discord hides it from members without Manage Server; a forged call is refused here."""
 
     def __init__(self) -> None:
-        super().__init__(name="server", description="How the coach works in this server", guild_only=True,
-                         default_permissions=discord.Permissions(manage_guild=True),
-                         allowed_installs=app_commands.AppInstallationType(guild=True, user=False))
+        super().__init__(
+            name="server",
+            description="How the coach works in this server",
+            guild_only=True,
+            default_permissions=discord.Permissions(manage_guild=True),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+        )
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Only administrators of this server; CoachTree.on_error tells the others."""
@@ -37,10 +41,16 @@ class ServerCommands(app_commands.Group):
         await whisper(interaction, describe(_settings(interaction)))
 
     @app_commands.command(name="channel", description="Answer in this channel (add), or not any more (remove)")
-    @app_commands.choices(change=[app_commands.Choice(name=word, value=word) for word in ("add", "remove", "everywhere")])
-    @app_commands.describe(change="add, remove, or answer everywhere again", channel="The channel or forum; empty is this one")
+    @app_commands.choices(
+        change=[app_commands.Choice(name=word, value=word) for word in ("add", "remove", "everywhere")]
+    )
+    @app_commands.describe(
+        change="add, remove, or answer everywhere again", channel="The channel or forum; empty is this one"
+    )
     async def channel(
-        self, interaction: Asked, change: str,
+        self,
+        interaction: Asked,
+        change: str,
         channel: discord.TextChannel | discord.ForumChannel | discord.VoiceChannel | None = None,
     ) -> None:
         """The channels in which the coach answers; none means everywhere."""
@@ -101,7 +111,9 @@ class ServerCommands(app_commands.Group):
         """Who may vote."""
         await _change(interaction, dataclasses.replace(_settings(interaction), anyone_may_vote=anyone))
 
-    @app_commands.command(name="note-add", description="Add a note that is quoted below fitting answers in this server only")
+    @app_commands.command(
+        name="note-add", description="Add a note that is quoted below fitting answers in this server only"
+    )
     async def add_note(
         self, interaction: Asked, title: app_commands.Range[str, 1, 100], text: app_commands.Range[str, 1, 4000]
     ) -> None:
@@ -129,18 +141,21 @@ class ServerCommands(app_commands.Group):
 
 def describe(settings: ServerSettings) -> str:
     """The settings as lines."""
-    return "\n".join((
-        "**Channels:** " + (", ".join(f"<#{one}>" for one in settings.channels) or "everywhere"),
-        "**Skills:** " + (", ".join(settings.skills) or "all"),
-        f"**Model:** {settings.model or 'the default'}",
-        f"**Questions a day:** {settings.daily_budget or 'no limit'}",
-        f"**Language:** {settings.language}",
-        f"**Votes:** {'anyone' if settings.anyone_may_vote else 'only who asked'}",
-    ))
+    return "\n".join(
+        (
+            "**Channels:** " + (", ".join(f"<#{one}>" for one in settings.channels) or "everywhere"),
+            "**Skills:** " + (", ".join(settings.skills) or "all"),
+            f"**Model:** {settings.model or 'the default'}",
+            f"**Questions a day:** {settings.daily_budget or 'no limit'}",
+            f"**Language:** {settings.language}",
+            f"**Votes:** {'anyone' if settings.anyone_may_vote else 'only who asked'}",
+        )
+    )
 
 
 def _settings(interaction: Asked) -> ServerSettings:
-    return interaction.client.rules.settings(str(interaction.guild_id))
+    settings: ServerSettings = interaction.client.rules.settings(str(interaction.guild_id))
+    return settings
 
 
 async def _change(interaction: Asked, settings: ServerSettings) -> None:

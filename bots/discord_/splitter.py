@@ -20,12 +20,14 @@ _ATOMS = re.compile(
     r"|<[@#:a][^<>\n]{1,60}>"
 )
 # From the best place to cut to the worst: after a paragraph, a line, a sentence, a word.
-_BOUNDARIES = tuple(re.compile(pattern) for pattern in (r"\n[ \t]*\n+", r"\n", r"[.!?…][)\"'\]]*(?: ?\[\d{1,3}\])*[ \n]", r"\s"))
+_BOUNDARIES = tuple(
+    re.compile(pattern) for pattern in (r"\n[ \t]*\n+", r"\n", r"[.!?…][)\"'\]]*(?: ?\[\d{1,3}\])*[ \n]", r"\s")
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One message: `text` is what is sent, `body` the exact slice of the source (text adds fences that it closes or reopens)."""
+    """One message: `text` is sent; `body` is the exact slice of the source, without fences closed or reopened."""
 
     text: str
     body: str
@@ -81,7 +83,7 @@ def _reach(text: str, start: int, room: int) -> int:
 def _best_cut(
     start: int, end: int, boundaries: list[list[int]], atoms: list[tuple[int, int]], starts: list[int]
 ) -> int:
-    """The best place to cut in (start, end]: the finest boundary only when a coarser one would waste half the message."""
+    """The best place to cut in (start, end]: a finer boundary only when a coarser one wastes half the message."""
     for least in ((start + end) // 2, start):
         for places in boundaries:
             first, last = bisect_right(places, least), bisect_right(places, end)
@@ -96,7 +98,7 @@ def _best_cut(
 
 
 def _find_atoms(text: str) -> list[tuple[int, int]]:
-    """Start and end of what must stay whole. An opening fence reaches one further: a cut behind it leaves an empty block."""
+    """Start and end of what must stay whole. A cut right behind an opening fence would leave an empty block."""
     atoms, is_open = [], False
     for match in _ATOMS.finditer(text):
         end = match.end()

@@ -24,8 +24,8 @@ that somebody hands me with the message menu
 
 **What you can do**
 `/mydata show` · `/mydata export` · `/mydata forget` deletes everything at once, in direct messages too. When I am \
-removed from a server, what belongs to it is deleted after 30 days. The people who run this bot answer for it; ask them \
-for their privacy policy."""
+removed from a server, what belongs to it is deleted after 30 days. The people who run this bot answer for it; ask \
+them for their privacy policy."""
 
 
 def about_text(bot: CoachBot) -> str:
@@ -35,8 +35,10 @@ def about_text(bot: CoachBot) -> str:
     except PackageNotFoundError:
         release = "from source"
     shards = bot.shard_count or 1
-    return (f"**ML career coach** {release}. I answer from documents I can show, and say so when they do not answer.\n"
-            f"{bot.describe_coach()}\n"
-            f"{len(bot.guilds)} server{'s' if len(bot.guilds) != 1 else ''}, {shards} shard{'s' if shards != 1 else ''}, "
-            f"{len(bot.desk.running)} answers running. Since the start: {bot.health.line()}.\n"
-            f"-# discord.py {discord.__version__} · `/privacy` says what I keep")
+    return (
+        f"**ML career coach** {release}. I answer from documents I can show, and say so when they do not answer.\n"
+        f"{bot.describe_coach()}\n"
+        f"{len(bot.guilds)} server{'s' if len(bot.guilds) != 1 else ''}, {shards} shard{'s' if shards != 1 else ''}, "
+        f"{len(bot.desk.running)} answers running. Since the start: {bot.health.line()}.\n"
+        f"-# discord.py {discord.__version__} · `/privacy` says what I keep"
+    )

@@ -249,6 +249,7 @@ class ModelCard:
         return values * bytes_per_value / GIB
 
 
+Named = TypeVar("Named", bound=Skill | RoleCard | ModelCard)
 Row = TypeVar("Row", Skill, RoleCard, ModelCard, Question, Resource)
 
 
@@ -325,7 +326,7 @@ class Catalogue:
         table: dict[str, Row] = {}
         for position, raw in enumerate(rows or []):
             where = f"{name}, row {position + 1} ({raw.get('id', 'no id') if isinstance(raw, dict) else raw!r})"
-            row = cast(Row, _build(row_type, raw, where))
+            row: Row = cast(Row, _build(row_type, raw, where))
             if row.id in table:
                 raise KnowledgeError(f"{where}: the id {row.id!r} is used twice. Rename one of the rows.")
             table[row.id] = row
@@ -366,12 +367,12 @@ class Catalogue:
             yield from missing("models.yaml", model.id, "source", (score.source for score in model.scores), known)
 
 
-def find_named(rows: Iterable[Any], name: str) -> Any:
+def find_named(rows: Iterable[Named], name: str) -> Named | None:
     """The row whose id, name, alias or hub repository equals `name`, ignoring case, spaces and hyphens."""
     wanted = _fold(name)
     for row in rows:
-        names = [row.id, row.name, *row.aliases]
-        repository = getattr(row, "repository", "")
+        names: list[str] = [row.id, row.name, *row.aliases]
+        repository = row.repository if isinstance(row, ModelCard) else ""
         if repository:
             names += [repository, repository.rsplit("/", 1)[-1]]
         if any(_fold(candidate) == wanted for candidate in names):
@@ -439,9 +440,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return value
     if dataclasses.is_dataclass(hint):
         return _build(hint, value, where)
-    convert: Callable[[Any], Any] | None = {str: _text, int: int, float: float, bool: bool}.get(hint)
+    convert: dict[Any, Callable[[Any], Any]] = {str: _text, int: int, float: float, bool: bool}
     try:
-        return convert(value) if convert else value
+        return convert[hint](value) if hint in convert else value
     except (TypeError, ValueError) as error:
         raise KnowledgeError(f"{where}: {value!r} is not a {hint.__name__}.") from error
 

@@ -79,7 +79,7 @@ def needed_gib(
 
 def available_gib() -> float:
     """Memory that can be taken now without swapping."""
-    import psutil  # type: ignore[import-untyped]  # psutil ships no types
+    import psutil
 
     return float(psutil.virtual_memory().available) / GIB
 

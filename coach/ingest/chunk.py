@@ -85,10 +85,8 @@ def split_spans(
     The splitter prefers Markdown blocks, then sentences, then words (semantic-text-splitter).
     """
     body = text[start:end]
-    if count_tokens(body) <= capacity:
-        pieces = [(0, body)]
-    else:
-        pieces = _splitter(capacity, count_tokens).chunk_indices(body)
+    short = count_tokens(body) <= capacity
+    pieces = [(0, body)] if short else _splitter(capacity, count_tokens).chunk_indices(body)
     for offset, piece in pieces:
         left = start + offset + len(piece) - len(piece.lstrip())
         right = start + offset + len(piece.rstrip())

@@ -76,7 +76,8 @@ class SentenceTransformerEmbedder:
         vectors = encode(list(texts), batch_size=self.batch_size, convert_to_tensor=True, show_progress_bar=False)
         array: Vectors = vectors.float().cpu().numpy()
         norms = np.linalg.norm(array, axis=1, keepdims=True)
-        return (array / np.maximum(norms, 1e-12)).astype(np.float32)
+        unit: Vectors = (array / np.maximum(norms, 1e-12)).astype(np.float32)
+        return unit
 
     def _model(self) -> Any:
         if self._loaded is None:
@@ -84,7 +85,7 @@ class SentenceTransformerEmbedder:
             from sentence_transformers import SentenceTransformer
             from transformers.utils import logging as transformers_logging
 
-            transformers_logging.disable_progress_bar()
+            transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no annotations
             self._loaded = SentenceTransformer(
                 str(self.folder),
                 device=self.device,

@@ -74,7 +74,8 @@ def search(
     """Find the passages for a question, best first, at most `count`; a follow-up is searched with its context.
 
     `synonyms` are other names of what the question names ("ML engineer": "machine learning engineer") and are searched
-    with it; `explained` are names that those synonyms stand for, so that their absence is no gap; `first` are ids of passages that must come first, such as the catalogue rows of the models it names.
+    with it; `explained` are the names that they stand for, so that their absence is no gap; `first` are ids of passages
+    that must come first, such as the catalogue rows of the models that the question compares.
     """
     query = contextual_query(question, history)
     vector = embedder.embed_queries([" ".join((query, *synonyms))])[0]

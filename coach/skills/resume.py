@@ -200,7 +200,9 @@ def parse(source: Path | bytes, name: str = "") -> ParsedFile:
     text = re.sub(r"[^\S\n]+", " ", str(answer["text"]).replace("\r\n", "\n").replace("\r", "\n").replace("\0", ""))
     if len(text.split()) < 5:
         raise UnreadableFile(f"{display} is empty: it holds no text. Export it anew or paste the text.")
-    return ParsedFile(display, text, int(str(answer.get("pages", 1))), tuple(map(str, answer.get("notes", ()))))  # type: ignore[arg-type]  # a JSON list
+    notes = answer.get("notes", ())
+    assert isinstance(notes, (list, tuple))  # resume_parser.py writes a list
+    return ParsedFile(display, text, int(str(answer.get("pages", 1))), tuple(str(note) for note in notes))
 
 
 def review(

@@ -476,7 +476,7 @@ def _similar_mentions(
     if not items:
         return []
     surfaces = [item for item in _surfaces(catalogue) if len(item.text) >= 6 and " " in item.text]
-    vectors = _surface_vectors(catalogue, embedder)
+    vectors = _surface_vectors(catalogue, embedder)  # type: ignore[arg-type]  # embedders hash by identity
     scores = embedder.embed_documents([words for _, _, words in items]) @ vectors.T
     found = []
     for (start, end, _), row in zip(items, scores, strict=True):

@@ -1,7 +1,7 @@
 """What the Discord bot remembers: servers' settings and budgets, seen events, answers, votes and notes.
 
-Every read of a server's rows takes the server's id, and every read of a person's rows the person's id, so that no caller
-can mix two of them up. Ids are Discord snowflakes as text; ids of private places are "" for the server.
+Every read of a server's rows takes the server's id, and every read of a person's rows the person's id, so that no
+caller can mix two of them up. Ids are Discord snowflakes as text; ids of private places are "" for the server.
 """
 
 from __future__ import annotations
@@ -189,15 +189,21 @@ class ServerStore:
     def save_server(self, server: str, settings: ServerSettings) -> None:
         """Keep the settings of a server."""
         with self._write() as connection:
-            _upsert(connection, _servers, {"server": server}, {"settings": json.dumps(asdict(settings)), "left_at": None})
+            _upsert(
+                connection, _servers, {"server": server}, {"settings": json.dumps(asdict(settings)), "left_at": None}
+            )
 
     def mark_left(self, server: str, *, at: float | None = None) -> None:
         """The bot was removed from a server: its data will be purged after the grace period."""
         with self._write() as connection:
             row = connection.execute(sa.select(_servers.c.settings).where(_servers.c.server == server)).first()
             settings = row.settings if row else json.dumps(asdict(ServerSettings()))
-            _upsert(connection, _servers, {"server": server},
-                    {"settings": settings, "left_at": time.time() if at is None else at})
+            _upsert(
+                connection,
+                _servers,
+                {"server": server},
+                {"settings": settings, "left_at": time.time() if at is None else at},
+            )
 
     def mark_joined(self, server: str) -> None:
         """The bot is in a server (again): nothing of it is purged."""
@@ -221,7 +227,8 @@ class ServerStore:
         """Count one question against the day's budget; False when it is used up. A limit of 0 means none."""
         with self._write() as connection:
             row = connection.execute(
-                sa.select(_budgets.c.used).where(_budgets.c.server == server, _budgets.c.day == day)).first()
+                sa.select(_budgets.c.used).where(_budgets.c.server == server, _budgets.c.day == day)
+            ).first()
             used = row.used if row else 0
             if limit and used >= limit:
                 return False
@@ -291,8 +298,9 @@ class ServerStore:
     def open_thread(self, thread: str, *, server: str, user: str, conversation: str) -> None:
         """Remember that a thread goes on with a conversation."""
         with self._write() as connection:
-            _upsert(connection, _threads, {"thread": thread},
-                    {"server": server, "user": user, "conversation": conversation})
+            _upsert(
+                connection, _threads, {"thread": thread}, {"server": server, "user": user, "conversation": conversation}
+            )
 
     def thread(self, thread: str) -> str:
         """The conversation that a thread goes on with; "" when the thread is not the coach's."""
@@ -305,8 +313,10 @@ class ServerStore:
     def export(self, user: str) -> dict[str, Any]:
         """Everything that is kept about a person, ready for JSON."""
         with self._engine.connect() as connection:
-            votes = [{"answer": row.answer, "vote": row.vote, "at": row.at}
-                     for row in connection.execute(sa.select(_votes).where(_votes.c.user == user))]
+            votes = [
+                {"answer": row.answer, "vote": row.vote, "at": row.at}
+                for row in connection.execute(sa.select(_votes).where(_votes.c.user == user))
+            ]
             threads = [row.thread for row in connection.execute(sa.select(_threads).where(_threads.c.user == user))]
         answers = [asdict(row) for row in self._answers(_answers.c.user == user)]
         return {"user": user, "answers": answers, "votes": votes, "threads": threads}
@@ -351,8 +361,10 @@ class ServerStore:
             with self._engine.begin() as connection:
                 yield connection
         except sa.exc.OperationalError as error:
-            raise StoreError(f"The database of the Discord bot cannot be written ({error.orig}). "
-                             "Check the disk and the permissions of COACH_DATABASE_URL.") from error
+            raise StoreError(
+                f"The database of the Discord bot cannot be written ({error.orig}). "
+                "Check the disk and the permissions of COACH_DATABASE_URL."
+            ) from error
 
     def _migrate(self) -> None:
         try:
@@ -360,14 +372,17 @@ class ServerStore:
                 _versions.create(connection, checkfirst=True)
                 done = connection.execute(sa.select(sa.func.max(_versions.c.version))).scalar() or 0
                 if done > len(MIGRATIONS):
-                    raise StoreError(f"The database is at version {done}, this program knows {len(MIGRATIONS)}. "
-                                     "Install the newer version that wrote it.")
+                    raise StoreError(
+                        f"The database is at version {done}, this program knows {len(MIGRATIONS)}. "
+                        "Install the newer version that wrote it."
+                    )
                 for version in range(done, len(MIGRATIONS)):
                     MIGRATIONS[version](connection)
                     connection.execute(_versions.insert().values(version=version + 1))
         except sa.exc.SQLAlchemyError as error:
-            raise StoreError(f"The database of the Discord bot cannot be opened ({error}). "
-                             "Check COACH_DATABASE_URL.") from error
+            raise StoreError(
+                f"The database of the Discord bot cannot be opened ({error}). Check COACH_DATABASE_URL."
+            ) from error
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -381,17 +396,19 @@ def _upsert(connection: sa.Connection, table: sa.Table, key: dict[str, Any], val
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
-        connection.execute(postgres_insert(table).values(**key, **values)
-                           .on_conflict_do_update(index_elements=list(key), set_=values))
+        connection.execute(
+            postgres_insert(table).values(**key, **values).on_conflict_do_update(index_elements=list(key), set_=values)
+        )
     else:
         from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-        connection.execute(sqlite_insert(table).values(**key, **values)
-                           .on_conflict_do_update(index_elements=list(key), set_=values))
+        connection.execute(
+            sqlite_insert(table).values(**key, **values).on_conflict_do_update(index_elements=list(key), set_=values)
+        )
 
 
 def _settings(text: str) -> ServerSettings:
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()}
     return ServerSettings(**values)
 
 
@@ -402,7 +419,31 @@ def _answer_row(row: Any) -> AnswerRow:
     return AnswerRow(**values)
 
 
-_PLAIN_WORDS = frozenset(["about", "does", "from", "have", "here", "many", "much", "that", "them", "then", "there", "they", "this", "what", "when", "where", "which", "will", "with", "would", "your"])
+_PLAIN_WORDS = frozenset(
+    [
+        "about",
+        "does",
+        "from",
+        "have",
+        "here",
+        "many",
+        "much",
+        "that",
+        "them",
+        "then",
+        "there",
+        "they",
+        "this",
+        "what",
+        "when",
+        "where",
+        "which",
+        "will",
+        "with",
+        "would",
+        "your",
+    ]
+)
 
 
 def find_notes(notes: Sequence[Note], question: str, *, count: int = 2) -> tuple[Note, ...]:

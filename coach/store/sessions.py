@@ -205,7 +205,8 @@ class Sessions:
         for talk in talks:
             talk["turns"] = [turn for turn in said if turn["conversation"] == talk["id"]]
         return json.dumps({"user": user, "exported": _now(), "profile": dataclasses.asdict(self.load_profile(user)),
-                           "conversations": talks, "feedback": votes, "done_steps": steps, "practice": practised}, ensure_ascii=False, indent=2)
+                           "conversations": talks, "feedback": votes, "done_steps": steps, "practice": practised},
+                          ensure_ascii=False, indent=2)
 
     def delete_user(self, user: str) -> int:
         """Delete everything about the user; how many rows went."""

@@ -103,7 +103,8 @@ class Verifier:
         references, position = [], 0
         for (whole, pieces), pairs in zip(texts, windows, strict=True):
             middle, end = position + len(pieces), position + len(pieces) + len(pairs)
-            references.append(Reference(whole, tuple(pieces), tuple(pairs), vectors[position:middle], vectors[middle:end]))
+            cut = vectors[position:middle], vectors[middle:end]
+            references.append(Reference(whole, tuple(pieces), tuple(pairs), *cut))
             position = end
         return references
 

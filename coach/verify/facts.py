@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 _WORDS = {w: str(n) for n, w in enumerate(
     "zero one two three four five six seven eight nine ten eleven twelve".split())}
-_SCALE = {"k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "b": 1e9, "bn": 1e9, "billion": 1e9, "trillion": 1e12}
-_UNITS = ("gib", "mib", "tib", "kib", "gb", "mb", "tb", "kb", "hours", "hour", "weeks", "week", "months", "month", "years",
-          "year", "days", "day", "percent", "%", "tokens", "bits", "bit", "dollars", "euros", "pounds", "$", "€", "£",
+_SCALE = {"k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "b": 1e9, "bn": 1e9, "billion": 1e9,
+          "trillion": 1e12}
+_UNITS = ("gib", "mib", "tib", "kib", "gb", "mb", "tb", "kb", "hours", "hour", "weeks", "week", "months", "month",
+          "years", "year", "days", "day", "percent", "%", "tokens", "bits", "bit", "dollars", "euros", "pounds", "$", "€", "£",
           "minutes", "seconds", "layers")
 _NUMBER = re.compile(
     r"(?P<currency>[$€£]\s?)?(?<![\w.])(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"

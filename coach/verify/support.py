@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights.json"
 MOST_PIECES = 60  # sentences of a long reference that are compared, chosen by shared words
 
-_STOP = frozenset("a an and are as at be been but by can for from had has have he her his if in into is it its may of on or "
-                  "she so than that the their them then there these they this to was were will with you your".split())
+_STOP = frozenset("a an and are as at be been but by can for from had has have he her his if in into is it its may of on "
+                  "or she so than that the their them then there these they this to was were will with you your".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What is measured of a claim and a reference. Cosines are to the claim; recalls are shares of the claim's items."""
+    """What is measured of a claim and a reference; cosines are to the claim, recalls are shares of the claim's items."""
 
     best_cosine: float
     window_cosine: float
@@ -87,7 +87,8 @@ def measure(claim: str, claim_vector: Vectors, reference: Reference) -> Features
         number_recall=_share(set(_numbers(claim)), set(_numbers(reference.text))),
         name_recall=_share(_names(claim), {word.lower() for word in re.findall(r"\w[\w-]+", reference.text)}),
         length_ratio=min(2.0, len(words) / max(1, len(around))),
-        gram_recall=_share(_grams(claim), _grams(reference.text)), window_gram_recall=_share(_grams(claim), _grams(window)),
+        gram_recall=_share(_grams(claim), _grams(reference.text)),
+        window_gram_recall=_share(_grams(claim), _grams(window)),
         subsequence=_common_subsequence(words[:60], around[:120]) / max(1, len(words)),
         negation_differs=float(bool(NEGATION.search(claim)) != bool(NEGATION.search(window))),
         claim_length=math.log(len(words) + 1), reference_length=math.log(len(known) + 1),

@@ -21,9 +21,30 @@ from tests.discord.scripted import Script
 from tests.discord.wire.fake_discord import ALICE, BOB, CHANNEL, DM, FakeDiscord, rate_limited, reply
 from tests.discord.wire.harness import Wire, play_wire
 
-SENDS = ("POST", f"/channels/{CHANNEL}/messages$"), ("PATCH", "/messages/"), ("POST", "/callback"), ("POST", "/webhooks/")
-FAULTS = ("429", "429 without Via", "502", "503", "lost reply", "long outage", "drop", "drop and replay", "op 7", "op 9",
-          "late acknowledgement", "duplicate", "reordered", "deleted", "lost permission", "engine fails")
+SENDS = (
+    ("POST", f"/channels/{CHANNEL}/messages$"),
+    ("PATCH", "/messages/"),
+    ("POST", "/callback"),
+    ("POST", "/webhooks/"),
+)
+FAULTS = (
+    "429",
+    "429 without Via",
+    "502",
+    "503",
+    "lost reply",
+    "long outage",
+    "drop",
+    "drop and replay",
+    "op 7",
+    "op 9",
+    "late acknowledgement",
+    "duplicate",
+    "reordered",
+    "deleted",
+    "lost permission",
+    "engine fails",
+)
 
 
 @dataclass
@@ -82,8 +103,11 @@ async def _schedule(wire: Wire, rng: random.Random, number: int, verdicts: Verdi
 def _arrange(fake: FakeDiscord, rng: random.Random, fault: str) -> None:
     method, pattern = rng.choice(SENDS)
     responders: dict[str, Callable[[], Any]] = {
-        "429": lambda: rate_limited(0.4), "429 without Via": lambda: rate_limited(0.4, via=False),
-        "502": lambda: reply("bad gateway", 502), "503": lambda: reply("unavailable", 503)}
+        "429": lambda: rate_limited(0.4),
+        "429 without Via": lambda: rate_limited(0.4, via=False),
+        "502": lambda: reply("bad gateway", 502),
+        "503": lambda: reply("unavailable", 503),
+    }
     if fault in responders:
         fake.fault(method, pattern, responders[fault], times=rng.randint(1, 2))
     elif fault == "lost reply":
@@ -169,10 +193,17 @@ def _story(wire: Wire, question: dict[str, Any]) -> str:
     """What is known about a question that went wrong."""
     asked = sum(request.text.split()[0] == question["text"] for request in wire.coach.requests)
     identity = question.get("token") or question["message"]
-    calls = [(call["method"], call["path"][-30:], call.get("status"), bool(call.get("fault"))) for call in wire.fake.calls
-             if identity in call["path"] or identity in str(call["body"])]
-    logs = [(name, one["s"], one["t"], session.get("dead", False)) for name, session in wire.fake.sessions.items()
-            for one in session["log"] if identity in str(one["d"])]
+    calls = [
+        (call["method"], call["path"][-30:], call.get("status"), bool(call.get("fault")))
+        for call in wire.fake.calls
+        if identity in call["path"] or identity in str(call["body"])
+    ]
+    logs = [
+        (name, one["s"], one["t"], session.get("dead", False))
+        for name, session in wire.fake.sessions.items()
+        for one in session["log"]
+        if identity in str(one["d"])
+    ]
     assert wire.bot is not None
     return f"asked {asked} times; calls {calls}; events {logs}; {wire.bot.health}"
 

@@ -1,4 +1,4 @@
-"""A coach that answers by a script, for tests of the bot: sentences, waits, a queue, failures, all of them in one place."""
+"""A coach that answers by a script, for tests of the bot: sentences, waits, a queue, failures."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ from coach.store.tables import Database
 
 ROOT = Path(__file__).parents[2]
 PASSAGE = Passage(
-    "guides/path#1", "The way in", "Learn statistics first. Then learn Python. Build two projects.", "guides/path.md",
-    "2026-03-01", heading="Where do I begin?",
+    "guides/path#1",
+    "The way in",
+    "Learn statistics first. Then learn Python. Build two projects.",
+    "guides/path.md",
+    "2026-03-01",
+    heading="Where do I begin?",
     references=(Source("Handbook", "Example", "https://example.org/handbook"),),
 )
 
@@ -80,25 +84,61 @@ def _nothing(request: Request, values: object, context: object) -> SkillResult:
 
 
 SKILLS = (
-    SkillSpec("roadmap", "Roadmap", "A study plan from where you are to a role.", ("Plan my way",), (
-        Slot("role", "Which role?", "role", required=True), Slot("level", "Which level?", "level"),
-        Slot("hours", "How many hours a week?", "hours"), Slot("have", "What can you do?", "skills")), _nothing),
-    SkillSpec("gap", "Skill gap", "What a role asks for and your resume does not show.", (), (
-        Slot("resume", "Your resume?", "file"), Slot("role", "Which role?", "role")), _nothing),
-    SkillSpec("interview", "Interview", "Practise with real questions.", (), (
-        Slot("topic", "Which topic?", "text"), Slot("answer", "Your answer?", "text")), _nothing),
-    SkillSpec("model_advisor", "Model advice", "Which small model fits your machine and task.", (), (
-        Slot("task", "What for?", "choice", choices=("chat", "extraction", "code")),
-        Slot("memory_gb", "Memory?", "number"), Slot("model", "A model to compare?", "model")), _nothing),
+    SkillSpec(
+        "roadmap",
+        "Roadmap",
+        "A study plan from where you are to a role.",
+        ("Plan my way",),
+        (
+            Slot("role", "Which role?", "role", required=True),
+            Slot("level", "Which level?", "level"),
+            Slot("hours", "How many hours a week?", "hours"),
+            Slot("have", "What can you do?", "skills"),
+        ),
+        _nothing,
+    ),
+    SkillSpec(
+        "gap",
+        "Skill gap",
+        "What a role asks for and your resume does not show.",
+        (),
+        (Slot("resume", "Your resume?", "file"), Slot("role", "Which role?", "role")),
+        _nothing,
+    ),
+    SkillSpec(
+        "interview",
+        "Interview",
+        "Practise with real questions.",
+        (),
+        (Slot("topic", "Which topic?", "text"), Slot("answer", "Your answer?", "text")),
+        _nothing,
+    ),
+    SkillSpec(
+        "model_advisor",
+        "Model advice",
+        "Which small model fits your machine and task.",
+        (),
+        (
+            Slot("task", "What for?", "choice", choices=("chat", "extraction", "code")),
+            Slot("memory_gb", "Memory?", "number"),
+            Slot("model", "A model to compare?", "model"),
+        ),
+        _nothing,
+    ),
 )
 
 
 def make_bot(
-    coach: ScriptedCoach, database: str, *, catalogue: Catalogue | None = None, skills: Sequence[SkillSpec] = SKILLS,
+    coach: ScriptedCoach,
+    database: str,
+    *,
+    catalogue: Catalogue | None = None,
+    skills: Sequence[SkillSpec] = SKILLS,
     **options: Any,
 ) -> CoachBot:
     """A bot over a scripted coach and a database file."""
     options.setdefault("cooldown_seconds", 0.0)
     options.setdefault("per_minute", 10_000)
-    return CoachBot(coach.stream, ServerStore(database), Sessions(Database(database)), skills=skills,
-                    catalogue=catalogue, **options)
+    return CoachBot(
+        coach.stream, ServerStore(database), Sessions(Database(database)), skills=skills, catalogue=catalogue, **options
+    )

@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 from bots.discord_.splitter import fences_balanced, split_markdown, utf16_length
 
 WORDS = st.text(st.sampled_from("abcdeé ñ漢字🙂👩‍💻.,;:!?-*_~|>#"), min_size=1, max_size=60)
-LINKS = st.builds(lambda t, n: f"[{t}](https://example.org/{'p' * n})", st.sampled_from(["docs", "a guide", "x"]),
-                  st.integers(1, 300))
+LINKS = st.builds(
+    lambda t, n: f"[{t}](https://example.org/{'p' * n})", st.sampled_from(["docs", "a guide", "x"]), st.integers(1, 300)
+)
 MARKERS = st.integers(1, 99).map(lambda n: f"A sentence with a source. [{n}][{n + 1}] ")
-CODE = st.builds(lambda lang, lines: f"\n```{lang}\n" + "\n".join(lines) + "\n```\n", st.sampled_from(["", "python", "c++"]),
-                 st.lists(st.text(st.sampled_from("abc =()+\t🙂"), max_size=120), min_size=1, max_size=60))
+CODE = st.builds(
+    lambda lang, lines: f"\n```{lang}\n" + "\n".join(lines) + "\n```\n",
+    st.sampled_from(["", "python", "c++"]),
+    st.lists(st.text(st.sampled_from("abc =()+\t🙂"), max_size=120), min_size=1, max_size=60),
+)
 BLOCKS = st.one_of(WORDS, LINKS, MARKERS, CODE, st.just("\n\n"), st.just("\n- item "), st.just("```"), st.just("`x`"))
 DOCUMENTS = st.lists(BLOCKS, max_size=120).map("".join)
 
@@ -52,7 +56,7 @@ def test_a_code_block_is_closed_and_reopened_with_its_language() -> None:
 def test_a_marker_stays_with_its_sentence() -> None:
     text = "A" * 1990 + " end. [1] Next."
     parts = split_markdown(text)
-    assert [part.body for part in parts if "[1]" in part.body][0].count(".") >= 1
+    assert next(part.body for part in parts if "[1]" in part.body).count(".") >= 1
     assert not parts[1].body.lstrip().startswith("[1]")
 
 

@@ -14,6 +14,7 @@ import pytest
 from bots.web_accounts import hash_password, is_loopback, load_accounts
 from coach.errors import ConfigError
 from coach.settings import Settings, load_settings
+
 from .conftest import Server, make_answer, run_server
 
 

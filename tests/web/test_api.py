@@ -15,6 +15,7 @@ import pytest
 
 from coach.domain import Queued, Request
 from coach.errors import EngineTimeout, QueueFull
+
 from .conftest import Server, make_answer, slow_script
 
 QUESTION = "How do I become a machine learning engineer?"

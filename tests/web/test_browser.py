@@ -155,7 +155,7 @@ def test_a_plan_is_drawn_ticked_off_and_planned_anew(visit: Visit) -> None:
     visit.page.wait_for_selector("#plan-picture svg .bar")
     before = visit.page.inner_text("#plan-picture h3")
     bars = visit.page.locator("#plan-picture svg .bar").count()
-    visit.page.click("#plan-done label >> nth=0")
+    visit.page.click("#plan-done label:has-text('Python') >> nth=0")
     visit.page.wait_for_function("n => document.querySelectorAll('#plan-picture svg .bar').length < n", arg=bars)
     assert visit.page.inner_text("#plan-picture h3") != before
     with visit.page.expect_download() as saved:
@@ -169,7 +169,7 @@ def test_a_resume_is_compared_and_leaves_nothing_on_disk(visit: Visit) -> None:
         "name": "resume.md", "mimeType": "text/markdown", "buffer": RESUME})
     visit.page.wait_for_selector("#gap-resume .has-file")
     visit.page.click("#gap-compare")
-    visit.page.wait_for_selector("#gap-found svg .bar", timeout=30_000)
+    visit.page.wait_for_selector("#gap-found svg .track", timeout=30_000)
     assert "Python" in visit.page.inner_text("#gap-found .quote >> nth=0") or visit.page.query_selector(
         "#gap-found .quote:has-text('Wrote Python services')")
 

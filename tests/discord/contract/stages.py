@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -70,13 +71,21 @@ class SimStage:
             messages = [m for m in self.world.alice.user.dm_channel.history() if m.author.id == self.world.bot.user.id]
         else:
             messages = self._messages()
-        return [_normal(m.content, bool(m.flags.ephemeral), [e.to_dict() for e in m.embeds],
-                        [c.to_dict() for c in m.components]) for m in messages]
+        return [
+            _normal(
+                m.content, bool(m.flags.ephemeral), [e.to_dict() for e in m.embeds], [c.to_dict() for c in m.components]
+            )
+            for m in messages
+        ]
 
     def _messages(self) -> list[Any]:
         """What alice sees of the bot, her private answers too."""
-        found = {m.id: m for viewer in (self.world.alice, self.world.bob)
-                 for m in self.world.general.history(viewer=viewer) if m.author.id == self.world.bot.user.id}
+        found = {
+            m.id: m
+            for viewer in (self.world.alice, self.world.bob)
+            for m in self.world.general.history(viewer=viewer)
+            if m.author.id == self.world.bot.user.id
+        }
         return [found[key] for key in sorted(found)]
 
 
@@ -90,29 +99,39 @@ class WireStage:
     async def say(self, who: str, text: str, *, mention: bool = True, answer: int | None = None) -> object:
         more: dict[str, Any] = {}
         if answer is not None:
-            more = {"type": 19, "message_reference": {"message_id": self.wire.fake.bot_messages()[answer]["id"],
-                                                      "channel_id": CHANNEL, "type": 0}}
+            more = {
+                "type": 19,
+                "message_reference": {
+                    "message_id": self.wire.fake.bot_messages()[answer]["id"],
+                    "channel_id": CHANNEL,
+                    "type": 0,
+                },
+            }
+        before = len(self.wire.fake.bot_messages())
         message = await self.wire.fake.say(text, who=self._people[who], mention=mention, **more)
+        if mention:
+            await self.wire.fake.wait(lambda: len(self.wire.fake.bot_messages()) > before)
         await self._calm()
         return message["id"]
 
     async def direct(self, text: str) -> None:
+        before = len(self.wire.fake.bot_messages(DM))
         await self.wire.fake.say(text, channel=DM)
+        await self.wire.fake.wait(lambda: len(self.wire.fake.bot_messages(DM)) > before)
         await self._calm()
 
     async def ask(self, who: str, text: str, *, private: bool = False) -> None:
-        await self.wire.fake.slash("ask", who=self._people[who], question=text, private=private)
-        await self._calm()
+        token = await self.wire.fake.slash("ask", who=self._people[who], question=text, private=private)
+        await self._acknowledged(token)
 
     async def press(self, who: str, message: int, button: str) -> None:
         target = self.wire.fake.bot_messages()[message]
         found = next(c for row in target["components"] for c in row["components"] if c["label"] == button)
-        await self.wire.fake.click(target, found["custom_id"], who=self._people[who])
-        await self._calm()
+        token = await self.wire.fake.click(target, found["custom_id"], who=self._people[who])
+        await self._acknowledged(token)
 
     async def use(self, command: str) -> None:
-        await self.wire.fake.slash(command)
-        await self._calm()
+        await self._acknowledged(await self.wire.fake.slash(command))
 
     async def remove(self, message: object) -> None:
         await self.wire.fake.delete(str(message))
@@ -123,19 +142,21 @@ class WireStage:
         await self.wire.boot()
 
     async def later(self, seconds: float) -> None:
-        import asyncio
-
         await asyncio.sleep(seconds)
         await self._calm()
 
     def seen(self, *, direct: bool = False) -> Seen:
-        return [_normal(m["content"], bool(m["flags"] & 64), m["embeds"], m["components"])
-                for m in self.wire.fake.bot_messages(DM if direct else CHANNEL)]
+        return [
+            _normal(m["content"], bool(m["flags"] & 64), m["embeds"], m["components"])
+            for m in self.wire.fake.bot_messages(DM if direct else CHANNEL)
+        ]
+
+    async def _acknowledged(self, token: str) -> None:
+        await self.wire.fake.wait(lambda: self.wire.fake.interactions[token].get("acknowledged"))
+        await self._calm()
 
     async def _calm(self) -> None:
         """Until the bot has done all it will do at once: no new request for a while."""
-        import asyncio
-
         count = -1
         while count != len(self.wire.fake.calls):
             count = len(self.wire.fake.calls)
@@ -152,7 +173,9 @@ def _normal(
     return content, private, fields, labels
 
 
-def on_both(scenario: Scenario, folder: str, script: Callable[[Request], Script], *, direct: bool = False) -> list[Seen]:
+def on_both(
+    scenario: Scenario, folder: str, script: Callable[[Request], Script], *, direct: bool = False
+) -> list[Seen]:
     """What is seen in the end on each tier."""
     results: list[Seen] = []
 

@@ -74,9 +74,17 @@ async def stopped(stage: Stage) -> None:
 
 
 SCENARIOS: list[tuple[Scenario, object, bool]] = [
-    (mention, plain, False), (chatter, plain, False), (command, plain, False), (reply, plain, False), (direct, plain, True),
-    (votes, plain, False), (failure, lambda r: Script(error=EngineUnavailable("x")), False),
-    (full, lambda r: Script(error=QueueFull("x", 30.0)), False), (withdrawn, slow, False), (stopped, slow, False)]
+    (mention, plain, False),
+    (chatter, plain, False),
+    (command, plain, False),
+    (reply, plain, False),
+    (direct, plain, True),
+    (votes, plain, False),
+    (failure, lambda r: Script(error=EngineUnavailable("x")), False),
+    (full, lambda r: Script(error=QueueFull("x", 30.0)), False),
+    (withdrawn, slow, False),
+    (stopped, slow, False),
+]
 
 
 @pytest.mark.parametrize(("scenario", "script", "directly"), SCENARIOS, ids=[one[0].__name__ for one in SCENARIOS])

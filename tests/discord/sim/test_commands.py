@@ -1,4 +1,4 @@
-"""The commands are made from the register of skills: typed options, choices, completion, private where it is personal."""
+"""The commands are made from the register of skills: typed options, completion, private where personal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,18 @@ class _Plan:
 def test_each_skill_is_a_command_with_typed_options(database: str) -> None:
     async def scene(world: World) -> None:
         names = {command.name for command in world.bot.tree.get_commands()}
-        assert {"ask", "roadmap", "gap", "interview", "advise", "profile", "mydata", "privacy", "about", "server"} <= names
+        assert {
+            "ask",
+            "roadmap",
+            "gap",
+            "interview",
+            "advise",
+            "profile",
+            "mydata",
+            "privacy",
+            "about",
+            "server",
+        } <= names
         options = {o["name"]: o for o in world.bot.tree.get_command("roadmap").to_dict(world.bot.tree)["options"]}
         assert options["role"]["required"]
         assert options["role"]["autocomplete"]
@@ -72,7 +83,9 @@ def test_roles_skills_and_models_complete(database: str, catalogue: Catalogue) -
 
 def test_personal_skills_answer_in_private(database: str) -> None:
     async def scene(world: World) -> None:
-        result = await world.alice.slash(world.general, "gap", resume=("cv.txt", b"Python and SQL"), role="Data scientist")
+        result = await world.alice.slash(
+            world.general, "gap", resume=("cv.txt", b"Python and SQL"), role="Data scientist"
+        )
         assert result.ephemeral
         assert [m for m in world.general.history(viewer=world.bob) if m.author.id == world.bot.user.id] == []
         interview = await world.alice.slash(world.general, "interview", topic="SQL")
@@ -85,7 +98,9 @@ def test_personal_skills_answer_in_private(database: str) -> None:
 
 def test_a_picture_passes_to_the_coach(database: str) -> None:
     async def scene(world: World) -> None:
-        await world.alice.send(world.general, f"{world.mention} what is this?", attachments=[("plot.png", b"\\x89PNG....")])
+        await world.alice.send(
+            world.general, f"{world.mention} what is this?", attachments=[("plot.png", b"\\x89PNG....")]
+        )
 
     coach = play(scene, database)
     assert [a.name for a in coach.requests[0].attachments] == ["plot.png"]

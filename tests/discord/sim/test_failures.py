@@ -16,7 +16,9 @@ def test_an_engine_that_fails_midway_gives_an_apology_and_a_retry_that_works(dat
     failing = [True]
 
     def script(request: Request) -> Script:
-        return Script(("One.", "Two."), error=EngineUnavailable("cannot reach http://10.0.0.1/v1") if failing[0] else None)
+        return Script(
+            ("One.", "Two."), error=EngineUnavailable("cannot reach http://10.0.0.1/v1") if failing[0] else None
+        )
 
     async def scene(world: World) -> None:
         await world.alice.send(world.general, f"{world.mention} one")
@@ -34,10 +36,16 @@ def test_an_engine_that_fails_midway_gives_an_apology_and_a_retry_that_works(dat
     play(scene, database, script=script)
 
 
-@pytest.mark.parametrize(("error", "shown"), [
-    (RequestError("The question has 9,000 characters."), "I cannot take that as it is: The question has 9,000 characters."),
-    (ZeroDivisionError("division by zero"), "Something went wrong on my side."),
-])
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (
+            RequestError("The question has 9,000 characters."),
+            "I cannot take that as it is: The question has 9,000 characters.",
+        ),
+        (ZeroDivisionError("division by zero"), "Something went wrong on my side."),
+    ],
+)
 def test_errors_are_told_in_a_sentence(
     database: str, error: Exception, shown: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -53,7 +61,9 @@ def test_errors_are_told_in_a_sentence(
 
 def test_an_interaction_that_is_too_late_is_let_go(database: str, caplog: pytest.LogCaptureFixture) -> None:
     async def scene(world: World) -> None:
-        world.env.inject_error("POST", "/interactions/*/callback", status=404, code=10062, message="Unknown interaction")
+        world.env.inject_error(
+            "POST", "/interactions/*/callback", status=404, code=10062, message="Unknown interaction"
+        )
         await world.alice.slash(world.general, "ask", question="one")
         assert world.answers() == []
         assert world.bot.desk.running == ()
@@ -79,8 +89,9 @@ def test_an_answer_that_takes_too_long_says_so(database: str) -> None:
 def test_an_expired_token_falls_back_to_the_channel(database: str) -> None:
     async def scene(world: World) -> None:
         await world.alice.slash(world.general, "ask", question="one")
-        world.env.inject_error("PATCH", "/webhooks/*/messages/@original", status=404, code=10015, message="Unknown Webhook",
-                               times=None)
+        world.env.inject_error(
+            "PATCH", "/webhooks/*/messages/@original", status=404, code=10015, message="Unknown Webhook", times=None
+        )
         await world.env.advance_time(31)
         assert world.answers()[-1].content == "Learn statistics first. [1]"
         assert len([m for m in world.answers() if "statistics" in m.content]) == 1

@@ -1,4 +1,4 @@
-"""The bot is polite: one answer a person, cool-downs, budgets, queue positions, no pings, nothing to people who left."""
+"""The bot is polite: one answer a person, cool-downs, budgets, queue positions, no pings."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def test_the_place_in_the_queue_is_shown_and_updated(database: str) -> None:
             seen.append(world.answers()[0].content)
 
     play(scene, database, script=lambda request: Script(positions=(3, 2), wait=10.0))
-    assert seen[:2] == ["You are number 2 in line …", "You are number 2 in line …"] or "You are number 2 in line …" in seen
+    assert (
+        seen[:2] == ["You are number 2 in line …", "You are number 2 in line …"] or "You are number 2 in line …" in seen
+    )
     assert seen[-1] == "Learn statistics first. [1]"
 
 
@@ -102,9 +104,13 @@ def test_a_deleted_question_is_not_answered(database: str) -> None:
 
 def test_where_the_bot_may_not_speak_it_answers_directly(database: str) -> None:
     async def scene(world: World) -> None:
-        quiet = world.guild.create_text_channel("quiet", overwrites={
-            world.guild.default_role: discord.PermissionOverwrite(send_messages=True),
-            world.guild.me: discord.PermissionOverwrite(send_messages=False)})
+        quiet = world.guild.create_text_channel(
+            "quiet",
+            overwrites={
+                world.guild.default_role: discord.PermissionOverwrite(send_messages=True),
+                world.guild.me: discord.PermissionOverwrite(send_messages=False),
+            },
+        )
         await world.alice.send(quiet, f"{world.mention} one")
         assert world.answers(quiet) == []
         assert world.alice.user.dm_channel.last_message.content == "Learn statistics first. [1]"
@@ -127,7 +133,10 @@ def test_nobody_is_pinged_whatever_the_answer_says(database: str) -> None:
 def test_links_do_not_unfurl_and_other_schemes_are_text(database: str) -> None:
     async def scene(world: World) -> None:
         await world.alice.slash(world.general, "ask", question="links")
-        assert world.answers()[-1].content == "See [docs](<https://example.org/a>) and <https://example.org/b> and click. [1]"
+        assert (
+            world.answers()[-1].content
+            == "See [docs](<https://example.org/a>) and <https://example.org/b> and click. [1]"
+        )
 
     text = "See [docs](https://example.org/a) and https://example.org/b and [click](javascript:alert(1))."
     play(scene, database, script=lambda request: Script((text,)))

@@ -21,8 +21,9 @@ def _database_text(database: str) -> str:
 
 def test_the_profile_is_private_and_reaches_the_coach(database: str) -> None:
     async def scene(world: World) -> None:
-        told = await world.alice.slash(world.general, "profile set", role="Data scientist", hours=6.0, memory_gb=16.0,
-                                       skills="python, sql")
+        told = await world.alice.slash(
+            world.general, "profile set", role="Data scientist", hours=6.0, memory_gb=16.0, skills="python, sql"
+        )
         assert told.ephemeral
         shown = await world.alice.slash(world.general, "profile show")
         assert shown.ephemeral

@@ -64,7 +64,9 @@ def test_model_and_language_of_a_server_reach_the_coach(database: str) -> None:
 
 def test_a_server_never_sees_what_another_added(database: str) -> None:
     async def scene(world: World) -> None:
-        await world.carol.slash(world.general, "server note-add", title="Study group", text="Our study group meets on Mondays.")
+        await world.carol.slash(
+            world.general, "server note-add", title="Study group", text="Our study group meets on Mondays."
+        )
         other = world.env.create_guild("Other")
         room = other.create_text_channel("room")
         dave = other.add_member(world.env.create_user("dave"))

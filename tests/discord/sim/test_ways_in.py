@@ -26,8 +26,10 @@ def test_ask_answers_with_markers_and_sources(database: str) -> None:
 
 def test_the_first_thing_ask_does_is_to_defer(database: str) -> None:
     async def scene(world: World) -> None:
-        result = await world.alice.slash(world.general, "ask", question="Slow?")
-        print(world.env.transcript())
+        await world.alice.slash(world.general, "ask", question="Slow?")
+        after_the_event = world.env.transcript().split("INTERACTION_CREATE")[1].splitlines()[1]
+        assert after_the_event.startswith("HTTP     POST /interactions/")
+        assert after_the_event.endswith("/callback {'type': 5}")
         await world.env.advance_time(61)
         assert world.answers()[-1].content.startswith("Learn statistics first.")
         assert len(world.answers()) == 1
@@ -91,7 +93,9 @@ def test_a_reply_goes_on_with_the_conversation(database: str) -> None:
 
     coach = play(scene, database)
     assert [message.content for message in coach.requests[1].history] == [
-        "Which maths first?", "Learn statistics first. [1]"]
+        "Which maths first?",
+        "Learn statistics first. [1]",
+    ]
     assert coach.requests[2].history == ()
 
 

@@ -1,4 +1,4 @@
-"""A virtual server with a bot in it: SimCord behind a wrapper of our own, so that tests could move to another harness."""
+"""A virtual server with a bot in it: SimCord behind a wrapper of our own, so that tests could move elsewhere."""
 
 from __future__ import annotations
 
@@ -49,8 +49,12 @@ class World:
 
 
 def play(
-    scene: Callable[[World], Awaitable[None]], database: str, *, script: Callable[[Any], Script] | None = None,
-    run_options: dict[str, Any] | None = None, **options: Any,
+    scene: Callable[[World], Awaitable[None]],
+    database: str,
+    *,
+    script: Callable[[Any], Script] | None = None,
+    run_options: dict[str, Any] | None = None,
+    **options: Any,
 ) -> ScriptedCoach:
     """Run a scene in a fresh world; bot errors that the scene did not look at fail it."""
     coach = ScriptedCoach(script) if script else ScriptedCoach()
@@ -58,7 +62,9 @@ def play(
     async def main() -> None:
         clock: list[Callable[[], float]] = [lambda: 0.0]
         options.setdefault("clock", lambda: clock[0]())
-        async with simcord.run(make_bot(coach, database, **options), **{"shard_count": 1, **(run_options or {})}) as env:
+        async with simcord.run(
+            make_bot(coach, database, **options), **{"shard_count": 1, **(run_options or {})}
+        ) as env:
             clock[0] = lambda: env.now().timestamp()
             await scene(World(env, coach, database, options))
 

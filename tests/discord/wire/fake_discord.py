@@ -31,8 +31,15 @@ Responder = Callable[[], web.Response]
 
 def user(user_id: str, name: str, *, bot: bool = False) -> dict[str, Any]:
     """A user object."""
-    return {"id": user_id, "username": name, "discriminator": "0", "global_name": name, "avatar": None, "bot": bot,
-            "public_flags": 0}
+    return {
+        "id": user_id,
+        "username": name,
+        "discriminator": "0",
+        "global_name": name,
+        "avatar": None,
+        "bot": bot,
+        "public_flags": 0,
+    }
 
 
 USERS = {ALICE: user(ALICE, "alice"), BOB: user(BOB, "bob")}
@@ -46,7 +53,9 @@ def member(user_id: str, permissions: str = EVERYTHING) -> dict[str, Any]:
 
 def reply(body: Any, status: int = 200, **headers: str) -> web.Response:
     """JSON with exactly the content type that discord.py compares with ==."""
-    return web.Response(body=json.dumps(body).encode(), status=status, headers={"Content-Type": "application/json", **headers})
+    return web.Response(
+        body=json.dumps(body).encode(), status=status, headers={"Content-Type": "application/json", **headers}
+    )
 
 
 def refusal(status: int, code: int, message: str) -> web.Response:
@@ -57,14 +66,18 @@ def refusal(status: int, code: int, message: str) -> web.Response:
 def rate_limited(after: float = 0.3, *, via: bool = True) -> web.Response:
     """429; without Via discord.py takes it for a Cloudflare ban."""
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": str(after), "Retry-After": str(after)}
-    return reply({"message": "You are being rate limited.", "retry_after": after, "global": False}, 429,
-                 **headers, **({"Via": "1.1 google"} if via else {}))
+    return reply(
+        {"message": "You are being rate limited.", "retry_after": after, "global": False},
+        429,
+        **headers,
+        **({"Via": "1.1 google"} if via else {}),
+    )
 
 
 class FakeDiscord:
     """One application with a bot in one or two servers."""
 
-    def __init__(self, *, shards: int = 1, disallowed_intents: int = 0, deadline: float = 3.0) -> None:
+    def __init__(self, *, shards: int = 1, disallowed_intents: int = 0, deadline: float = 120.0) -> None:
         self.shards, self.disallowed, self.deadline = shards, disallowed_intents, deadline
         self._ids = itertools.count(9_000_000_000_000_000_000)
         self.calls: list[dict[str, Any]] = []
@@ -84,7 +97,9 @@ class FakeDiscord:
         self.changed = asyncio.Condition()
         self.nonces: dict[tuple[str, str], str] = {}
         self.channels: dict[str, dict[str, Any]] = {
-            CHANNEL: self._channel(CHANNEL, GUILD), OTHER_CHANNEL: self._channel(OTHER_CHANNEL, OTHER_GUILD)}
+            CHANNEL: self._channel(CHANNEL, GUILD),
+            OTHER_CHANNEL: self._channel(OTHER_CHANNEL, OTHER_GUILD),
+        }
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -158,17 +173,41 @@ class FakeDiscord:
         if (method, path) == ("GET", "/users/@me"):
             return reply(BOT_USER)
         if (method, path) == ("GET", "/oauth2/applications/@me"):
-            return reply({"id": APP, "name": "coach", "description": "", "icon": None, "bot_public": True, "flags": 0,
-                          "bot_require_code_grant": False, "owner": USERS[ALICE], "verify_key": ""})
+            return reply(
+                {
+                    "id": APP,
+                    "name": "coach",
+                    "description": "",
+                    "icon": None,
+                    "bot_public": True,
+                    "flags": 0,
+                    "bot_require_code_grant": False,
+                    "owner": USERS[ALICE],
+                    "verify_key": "",
+                }
+            )
         if (method, path) == ("GET", "/gateway/bot"):
-            return reply({"url": f"ws://127.0.0.1:{self.port}/gateway", "shards": self.shards, "session_start_limit": {
-                "total": 1000, "remaining": 999, "reset_after": 1, "max_concurrency": 1}})
+            return reply(
+                {
+                    "url": f"ws://127.0.0.1:{self.port}/gateway",
+                    "shards": self.shards,
+                    "session_start_limit": {"total": 1000, "remaining": 999, "reset_after": 1, "max_concurrency": 1},
+                }
+            )
         if (method, path) == ("POST", "/users/@me/channels"):
             return reply({"id": DM, "type": 1, "recipients": [USERS[ALICE]], "last_message_id": None})
         if match := re.fullmatch(r"/applications/\d+(?:/guilds/(\d+))?/commands", path):
             if method == "PUT":
-                self.commands[match[1]] = [{**command, "id": self._id(), "application_id": APP, "version": "1",
-                                            "description": command.get("description", "")} for command in body]
+                self.commands[match[1]] = [
+                    {
+                        **command,
+                        "id": self._id(),
+                        "application_id": APP,
+                        "version": "1",
+                        "description": command.get("description", ""),
+                    }
+                    for command in body
+                ]
             return reply(self.commands.get(match[1], []))
         if match := re.fullmatch(r"/channels/(\d+)/messages(?:/(\d+))?", path):
             return self._channel_messages(method, match[1], match[2], body)
@@ -205,9 +244,24 @@ class FakeDiscord:
         if not message and nonce and body.get("enforce_nonce") and (channel, nonce) in self.nonces:
             return reply(self.messages[self.nonces[channel, nonce]])
         saved = self.messages.get(message or "") or {
-            "id": self._id(), "channel_id": channel, "author": BOT_USER, "content": "", "timestamp": NOW,
-            "edited_timestamp": None, "tts": False, "mention_everyone": False, "mentions": [], "mention_roles": [],
-            "attachments": [], "embeds": [], "components": [], "pinned": False, "type": 0, "flags": 0, "edits": 0}
+            "id": self._id(),
+            "channel_id": channel,
+            "author": BOT_USER,
+            "content": "",
+            "timestamp": NOW,
+            "edited_timestamp": None,
+            "tts": False,
+            "mention_everyone": False,
+            "mentions": [],
+            "mention_roles": [],
+            "attachments": [],
+            "embeds": [],
+            "components": [],
+            "pinned": False,
+            "type": 0,
+            "flags": 0,
+            "edits": 0,
+        }
         keys = ("content", "embeds", "components", "flags", "message_reference")
         saved = {**saved, **{key: body[key] for key in keys if body.get(key) is not None}, **more}
         if message:
@@ -219,10 +273,23 @@ class FakeDiscord:
         return reply(saved)
 
     async def _open_thread(self, parent: str, message: str | None, body: Any) -> web.Response:
-        thread = {"id": message or self._id(), "type": 11, "guild_id": GUILD, "parent_id": parent, "owner_id": APP,
-                  "name": body["name"], "message_count": 0, "member_count": 1, "rate_limit_per_user": 0,
-                  "thread_metadata": {"archived": False, "auto_archive_duration": 1440, "archive_timestamp": NOW,
-                                      "locked": False}}
+        thread = {
+            "id": message or self._id(),
+            "type": 11,
+            "guild_id": GUILD,
+            "parent_id": parent,
+            "owner_id": APP,
+            "name": body["name"],
+            "message_count": 0,
+            "member_count": 1,
+            "rate_limit_per_user": 0,
+            "thread_metadata": {
+                "archived": False,
+                "auto_archive_duration": 1440,
+                "archive_timestamp": NOW,
+                "locked": False,
+            },
+        }
         if thread["id"] in self.channels:
             return refusal(400, 160004, "A thread has already been created for this message")
         self.channels[thread["id"]] = thread
@@ -247,10 +314,18 @@ class FakeDiscord:
             known["original"] = message["id"]
         elif body["type"] in (6, 7):
             known["original"] = known["source"]
-        return reply({"interaction": {"id": interaction, "type": known["type"], "response_message_id": known.get("original"),
-                                      "response_message_loading": body["type"] == 5,
-                                      "response_message_ephemeral": bool(data.get("flags", 0) & 64)},
-                      "resource": {"type": body["type"], **({"message": message} if message else {})}})
+        return reply(
+            {
+                "interaction": {
+                    "id": interaction,
+                    "type": known["type"],
+                    "response_message_id": known.get("original"),
+                    "response_message_loading": body["type"] == 5,
+                    "response_message_ephemeral": bool(data.get("flags", 0) & 64),
+                },
+                "resource": {"type": body["type"], **({"message": message} if message else {})},
+            }
+        )
 
     def _webhook(self, method: str, token: str, message: str | None, body: Any) -> web.Response:
         known = self.interactions.get(token)
@@ -306,12 +381,24 @@ class FakeDiscord:
             if old["shard"] == shard:
                 old["dead"] = True
         session = self.sessions[name] = {"ws": ws, "seq": 0, "log": [], "intents": data["intents"], "shard": shard}
-        servers = [(guild, channel) for guild, channel in ((GUILD, CHANNEL), (OTHER_GUILD, OTHER_CHANNEL))
-                   if (int(guild) >> 22) % shard[1] == shard[0]]
-        await self._send(session, "READY", {
-            "v": 10, "user": BOT_USER, "guilds": [{"id": guild, "unavailable": True} for guild, _ in servers],
-            "session_id": name, "resume_gateway_url": f"ws://127.0.0.1:{self.port}/gateway",
-            "application": {"id": APP, "flags": 0}, "shard": shard})
+        servers = [
+            (guild, channel)
+            for guild, channel in ((GUILD, CHANNEL), (OTHER_GUILD, OTHER_CHANNEL))
+            if (int(guild) >> 22) % shard[1] == shard[0]
+        ]
+        await self._send(
+            session,
+            "READY",
+            {
+                "v": 10,
+                "user": BOT_USER,
+                "guilds": [{"id": guild, "unavailable": True} for guild, _ in servers],
+                "session_id": name,
+                "resume_gateway_url": f"ws://127.0.0.1:{self.port}/gateway",
+                "application": {"id": APP, "flags": 0},
+                "shard": shard,
+            },
+        )
         for guild, _ in servers:
             await self._send(session, "GUILD_CREATE", self._guild(guild))
         return session
@@ -375,10 +462,25 @@ class FakeDiscord:
         self, text: str, *, who: str = ALICE, channel: str = CHANNEL, mention: bool = False, times: int = 1, **more: Any
     ) -> dict[str, Any]:
         """Somebody writes a message. Without the intent its content is blank unless it is a mention or direct."""
-        data = {"id": self._id(), "channel_id": channel, "author": USERS[who], "content": text, "timestamp": NOW,
-                "edited_timestamp": None, "tts": False, "mention_everyone": False, "mentions": [BOT_USER] if mention else [],
-                "mention_roles": [], "attachments": [], "embeds": [], "components": [], "pinned": False, "type": 0,
-                "flags": 0, **more}
+        data = {
+            "id": self._id(),
+            "channel_id": channel,
+            "author": USERS[who],
+            "content": text,
+            "timestamp": NOW,
+            "edited_timestamp": None,
+            "tts": False,
+            "mention_everyone": False,
+            "mentions": [BOT_USER] if mention else [],
+            "mention_roles": [],
+            "attachments": [],
+            "embeds": [],
+            "components": [],
+            "pinned": False,
+            "type": 0,
+            "flags": 0,
+            **more,
+        }
         if channel != DM:
             data.update(guild_id=self.channels[channel]["guild_id"], member=member(who))
             if not mention and not any(s["intents"] & 1 << 15 for s in self.sessions.values()):
@@ -391,37 +493,75 @@ class FakeDiscord:
         """Somebody deletes a message."""
         self.messages.pop(message, None)
         self.deleted.add(message)
-        await self.emit("MESSAGE_DELETE", {"id": message, "channel_id": channel,
-                                           "guild_id": self.channels[channel]["guild_id"]})
+        await self.emit(
+            "MESSAGE_DELETE", {"id": message, "channel_id": channel, "guild_id": self.channels[channel]["guild_id"]}
+        )
 
-    async def slash(self, name: str, *, who: str = ALICE, times: int = 1, channel: str = CHANNEL, **options: Any) -> str:
+    async def slash(
+        self, name: str, *, who: str = ALICE, times: int = 1, channel: str = CHANNEL, **options: Any
+    ) -> str:
         """Somebody uses a command; the token of the interaction."""
-        return await self._interact(2, {"id": "1", "name": name, "type": 1, "options": [
-            {"type": _option_type(value), "name": key, "value": value} for key, value in options.items()]},
-            who, times=times, channel=channel)
+        return await self._interact(
+            2,
+            {
+                "id": "1",
+                "name": name,
+                "type": 1,
+                "options": [
+                    {"type": _option_type(value), "name": key, "value": value} for key, value in options.items()
+                ],
+            },
+            who,
+            times=times,
+            channel=channel,
+        )
 
     async def click(self, message: dict[str, Any], custom_id: str, *, who: str = ALICE) -> str:
         """Somebody presses a button."""
         return await self._interact(3, {"component_type": 2, "custom_id": custom_id}, who, message)
 
     async def _interact(
-        self, kind: int, data: dict[str, Any], who: str, message: dict[str, Any] | None = None, *, times: int = 1,
+        self,
+        kind: int,
+        data: dict[str, Any],
+        who: str,
+        message: dict[str, Any] | None = None,
+        *,
+        times: int = 1,
         channel: str = CHANNEL,
     ) -> str:
         token, number = f"tok{self._id()}", self._id()
-        self.interactions[token] = {"at": asyncio.get_running_loop().time(), "channel": channel, "type": kind,
-                                    "source": message and message["id"], "id": number}
+        self.interactions[token] = {
+            "at": asyncio.get_running_loop().time(),
+            "channel": channel,
+            "type": kind,
+            "source": message and message["id"],
+            "id": number,
+        }
         payload = {
-            "id": number, "application_id": APP, "type": kind, "token": token, "version": 1, "data": data,
-            "channel_id": channel, "channel": self.channels.get(channel, {"id": DM, "type": 1}), "locale": "en-US",
-            "app_permissions": EVERYTHING, "entitlements": [], "context": 0, "attachment_size_limit": 10485760,
-            "authorizing_integration_owners": {"0": GUILD}}
+            "id": number,
+            "application_id": APP,
+            "type": kind,
+            "token": token,
+            "version": 1,
+            "data": data,
+            "channel_id": channel,
+            "channel": self.channels.get(channel, {"id": DM, "type": 1}),
+            "locale": "en-US",
+            "app_permissions": EVERYTHING,
+            "entitlements": [],
+            "context": 0,
+            "attachment_size_limit": 10485760,
+            "authorizing_integration_owners": {"0": GUILD},
+        }
         if channel == DM:
             payload.update(user=USERS[who], context=1)
         else:
             guild = self.channels[channel]["guild_id"]
             permissions = "104324673" if who == BOB else str(1 << 10 | 1 << 11)
-            payload.update(guild_id=guild, guild_locale="en-US", member={**member(who, permissions), "user": USERS[who]})
+            payload.update(
+                guild_id=guild, guild_locale="en-US", member={**member(who, permissions), "user": USERS[who]}
+            )
         if message is not None:
             payload["message"] = message
         await self.emit("INTERACTION_CREATE", payload, times=times)
@@ -433,16 +573,38 @@ class FakeDiscord:
         return str(next(self._ids))
 
     def _channel(self, channel: str, guild: str) -> dict[str, Any]:
-        return {"id": channel, "type": 0, "guild_id": guild, "name": "general", "position": 0, "nsfw": False,
-                "permission_overwrites": [], "parent_id": None}
+        return {
+            "id": channel,
+            "type": 0,
+            "guild_id": guild,
+            "name": "general",
+            "position": 0,
+            "nsfw": False,
+            "permission_overwrites": [],
+            "parent_id": None,
+        }
 
     def _guild(self, guild: str) -> dict[str, Any]:
         channels = [c for c in self.channels.values() if c["guild_id"] == guild]
-        return {"id": guild, "name": "Lab", "owner_id": BOB, "unavailable": False, "member_count": 2, "large": False,
-                "roles": [{"id": guild, "name": "@everyone", "permissions": EVERYTHING, "position": 0}],
-                "channels": [c for c in channels if c["type"] == 0], "threads": [c for c in channels if c["type"] == 11],
-                "members": [{**member(APP), "user": BOT_USER}], "emojis": [], "stickers": [], "features": [],
-                "voice_states": [], "presences": [], "stage_instances": [], "guild_scheduled_events": []}
+        return {
+            "id": guild,
+            "name": "Lab",
+            "owner_id": BOB,
+            "unavailable": False,
+            "member_count": 2,
+            "large": False,
+            "roles": [{"id": guild, "name": "@everyone", "permissions": EVERYTHING, "position": 0}],
+            "channels": [c for c in channels if c["type"] == 0],
+            "threads": [c for c in channels if c["type"] == 11],
+            "members": [{**member(APP), "user": BOT_USER}],
+            "emojis": [],
+            "stickers": [],
+            "features": [],
+            "voice_states": [],
+            "presences": [],
+            "stage_instances": [],
+            "guild_scheduled_events": [],
+        }
 
 
 def point_discord_at(port: int) -> None:
@@ -474,10 +636,14 @@ def _limits(body: dict[str, Any]) -> str:
     total = 0
     for embed in embeds:
         fields = embed.get("fields", [])
-        if len(fields) > 25 or any(units(f["name"]) > 256 or units(f["value"]) > 1024 or not f["value"] for f in fields):
+        if len(fields) > 25 or any(
+            units(f["name"]) > 256 or units(f["value"]) > 1024 or not f["value"] for f in fields
+        ):
             return "embeds: field too long"
         total += units(embed.get("title")) + units(embed.get("description"))
-        total += units((embed.get("footer") or {}).get("text")) + sum(units(f["name"]) + units(f["value"]) for f in fields)
+        total += units((embed.get("footer") or {}).get("text")) + sum(
+            units(f["name"]) + units(f["value"]) for f in fields
+        )
     return "embeds: over 6000" if total > 6000 or len(embeds) > 10 else ""
 
 

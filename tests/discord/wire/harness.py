@@ -1,4 +1,4 @@
-"""Runs a scene against the fake Discord on a fast clock: timers of both sides run `speed` times as fast as the wall clock."""
+"""Runs a scene against the fake Discord on a clock that runs `speed` times as fast as the one on the wall."""
 
 from __future__ import annotations
 
@@ -85,8 +85,14 @@ async def _no_wait(shard: int | None, *, initial: bool = False) -> None:
 
 
 def play_wire(
-    scene: Callable[[Wire], Awaitable[None]], database: str, *, script: Callable[[Any], Script] | None = None,
-    fake: dict[str, Any] | None = None, boot: bool = True, speed: float = SPEED, allow_unexpected: bool = False,
+    scene: Callable[[Wire], Awaitable[None]],
+    database: str,
+    *,
+    script: Callable[[Any], Script] | None = None,
+    fake: dict[str, Any] | None = None,
+    boot: bool = True,
+    speed: float = SPEED,
+    allow_unexpected: bool = False,
     **options: Any,
 ) -> Wire:
     """Run a scene; unknown routes fail it."""

@@ -1,6 +1,7 @@
-"""Runs the bot as a process against a fake Discord: `python -m tests.discord.wire.launcher PORT DATABASE TOKEN SECONDS`.
+"""Runs the bot as a process: `python -m tests.discord.wire.launcher PORT DATABASE TOKEN SECONDS [content]`.
 
-Only this launcher points discord.py elsewhere, and only at loopback: in the program itself that would be a way to steal tokens.
+Only this launcher points discord.py elsewhere, and only at loopback: in the program that would be a way to steal
+tokens.
 """
 
 from __future__ import annotations

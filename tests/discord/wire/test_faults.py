@@ -1,4 +1,4 @@
-"""Whatever Discord does, a question gets exactly one answer or one apology; `python -m tests.discord.faults 300` does more."""
+"""Whatever Discord does, a question gets exactly one answer or one apology."""
 
 from __future__ import annotations
 

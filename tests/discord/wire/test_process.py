@@ -26,8 +26,17 @@ class Process:
     async def start(self, *, token: str = TOKEN, seconds: float = 0.0, content: bool = False) -> None:
         """Start it; it is ready once `ready` returns."""
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.discord.wire.launcher", str(self.fake.port), self.database, token, str(seconds),
-            *(["content"] if content else []), cwd=ROOT, stderr=asyncio.subprocess.PIPE)
+            sys.executable,
+            "-m",
+            "tests.discord.wire.launcher",
+            str(self.fake.port),
+            self.database,
+            token,
+            str(seconds),
+            *(["content"] if content else []),
+            cwd=ROOT,
+            stderr=asyncio.subprocess.PIPE,
+        )
 
     async def ready(self) -> None:
         """Until it has identified itself and can be told things."""
@@ -111,7 +120,9 @@ def test_a_killed_bot_tells_its_askers_after_the_next_start(database: str) -> No
         await bot.ended()
         assert len(ServerStore(database).unfinished()) == 1
         await bot.start()
-        await bot.fake.wait(lambda: any("interrupted by a restart" in m["content"] for m in bot.fake.bot_messages()), 30)
+        await bot.fake.wait(
+            lambda: any("interrupted by a restart" in m["content"] for m in bot.fake.bot_messages()), 30
+        )
         assert len(bot.fake.bot_messages()) == 1
         assert ServerStore(database).unfinished() == ()
 

@@ -1,0 +1,385 @@
+"""`coach eval`, `coach batch` and `coach bench`: thin doors; nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+eval_app = typer.Typer(help="Measure retrieval, answers, refusals, grounding and speed.", no_args_is_help=True)
+cases_app = typer.Typer(help="Our own cases.", no_args_is_help=True)
+eval_app.add_typer(cases_app, name="cases")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Model = Annotated[str | None, typer.Option("--model", help="Model to answer with instead of the one in the settings.")]
+Engine = Annotated[str | None, typer.Option("--engine", help="Engine to answer with; scripted needs no weights.")]
+Mode = Annotated[str | None, typer.Option("--mode", help="write or quote.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most this many cases, spread over all.")]
+ReportDir = Annotated[Path, typer.Option("--report-dir", help="Where report.html, report.md and run.json go.")]
+Compare = Annotated[Path | None, typer.Option("--compare", help="run.json of an earlier run to compare with.")]
+Inspect = Annotated[Path | None, typer.Option("--inspect", help="Write inspect-ai logs here (see them: inspect view).")]
+
+GATE_LIMIT = 40
+# name → (settings, suites): what `coach eval gate` runs
+GATES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "quote": (
+        {"engine": "scripted", "mode": "quote"},
+        ("retrieval", "answers", "refusal", "grounding", "conversation", "robustness"),
+    ),
+    "scripted": ({"engine": "scripted", "mode": "write"}, ("answers",)),
+}
+
+
+@eval_app.command("retrieval")
+def retrieval(
+    folder: Annotated[Path | None, typer.Argument(help="A BEIR folder; without it our own cases are used.")] = None,
+    as_json: Json = False,
+    run_dir: Annotated[Path, typer.Option("--run-dir", help="Where the TREC run file of each arm goes.")] = Path(
+        "runs"
+    ),
+    limit: Limit = None,
+) -> None:
+    """nDCG@10, recall@100 and MRR@10 of dense, bm25 and hybrid search on a BEIR folder, or our own cases."""
+    if folder is None:
+        _run_suites(
+            ("retrieval",), limit, {"mode": "quote", "engine": "scripted"}, as_json, Path("eval-report"), None, None
+        )
+        return
+    from coach.settings import load_settings
+    from evals.coach_under_test import eval_embedder
+    from evals.retrieval import evaluate
+
+    report = _guarded(
+        lambda: evaluate(
+            folder,
+            eval_embedder(),
+            run_dir=run_dir,
+            chunk_tokens=load_settings().chunk_tokens,
+            progress=_progress("embedding"),
+        )
+    )
+    _print_arms(report, as_json)
+    if not as_json:
+        print(f"Run files: {', '.join(str(run_dir / f'{arm}.trec') for arm in report)}")
+
+
+@eval_app.command("chunking")
+def chunking(
+    folder: Annotated[Path, typer.Argument(help="Folder with corpora/*.md and questions.jsonl.")],
+    as_json: Json = False,
+    chunk_tokens: Annotated[int | None, typer.Option(help="Instead of the chunk_tokens of the settings.")] = None,
+) -> None:
+    """Recall, precision and IoU of the top five chunks over characters, in percent."""
+    from coach.settings import load_settings
+    from evals.chunking import evaluate
+    from evals.coach_under_test import eval_embedder
+
+    tokens = chunk_tokens or load_settings().chunk_tokens
+    _print_arms(
+        _guarded(lambda: evaluate(folder, eval_embedder(), chunk_tokens=tokens, progress=_progress("embedding"))),
+        as_json,
+    )
+
+
+@eval_app.command("grounding")
+def grounding(
+    pairs: Annotated[
+        Path | None, typer.Argument(help='Rows {"id","claim","references":[…]}; without it our own.')
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help='Where the rows {"id","score"} go.')] = None,
+    as_json: Json = False,
+    limit: Limit = None,
+) -> None:
+    """Score how well references support claims."""
+    if pairs is None:
+        _run_suites(
+            ("grounding",), limit, {"mode": "quote", "engine": "scripted"}, as_json, Path("eval-report"), None, None
+        )
+        return
+    from evals.coach_under_test import eval_embedder
+    from evals.grounding import score_pairs
+
+    target = out or pairs.with_suffix(".scores.jsonl")
+    count = _guarded(lambda: score_pairs(pairs, target, eval_embedder()))
+    print(json.dumps({"pairs": count, "out": str(target)}) if as_json else f"{count} pairs scored: {target}")
+
+
+def _add_suite(name: str, text: str) -> None:
+    def command(
+        limit: Limit = None,
+        model: Model = None,
+        engine: Engine = None,
+        mode: Mode = None,
+        as_json: Json = False,
+        report_dir: ReportDir = Path("eval-report"),
+        compare: Compare = None,
+        inspect: Inspect = None,
+    ) -> None:
+        _run_suites((name,), limit, _settings(model, engine, mode), as_json, report_dir, compare, inspect)
+
+    command.__doc__ = text
+    eval_app.command(name)(command)
+
+
+for _name, _text in (
+    ("answers", "Facts, wrong statements, citations, support, relevance, length and readability."),
+    ("refusal", "Answerable, unanswerable, near-miss, false-premise, out-of-scope and unsafe questions."),
+    ("conversation", "Follow-ups, topic switches and corrections."),
+    ("robustness", "Typos, other wordings, other languages, injected instructions."),
+    ("latency", "Seconds to the first sentence and in all."),
+):
+    _add_suite(_name, _text)
+
+
+@eval_app.command("all")
+def run_all(
+    limit: Limit = None,
+    model: Model = None,
+    engine: Engine = None,
+    mode: Mode = None,
+    as_json: Json = False,
+    report_dir: ReportDir = Path("eval-report"),
+    compare: Compare = None,
+    inspect: Inspect = None,
+) -> None:
+    """Every suite, with a report."""
+    from evals.suites import SUITES
+
+    _run_suites(tuple(SUITES), limit, _settings(model, engine, mode), as_json, report_dir, compare, inspect)
+
+
+@eval_app.command("gate")
+def gate(
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Make this run the baseline; say why in evals/LOG.md.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Cases per suite.")] = GATE_LIMIT,
+    only: Annotated[str | None, typer.Option("--only", help="One gate: quote or scripted.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fail (exit code 1) when a gated metric fell beyond noise, and say which."""
+    changes = _guarded(lambda: run_gate(accept=accept, limit=limit, only=only))
+    worse = [change for change in changes if change.worse]
+    if as_json:
+        print(json.dumps([dataclasses.asdict(change) for change in changes], indent=1))
+    else:
+        for change in changes:
+            print(
+                f"{'FELL' if change.worse else 'ok  '} {change.suite} {change.metric}: {change.before:.3f} → "
+                f"{change.after:.3f} ({change.low:+.3f} to {change.high:+.3f})"
+            )
+        if not accept:
+            print(f"{len(worse)} of {len(changes)} metrics fell beyond noise." if worse else "Nothing fell.")
+    if worse:
+        raise typer.Exit(1)
+
+
+def run_gate(*, accept: bool, limit: int = GATE_LIMIT, only: str | None = None) -> list[Any]:
+    """The changes of every gated metric against its baseline; with `accept` the baselines are written instead."""
+    from evals.coach_under_test import coach_under_test
+    from evals.compare import check_gate, save_baseline
+    from evals.harness import run_suite
+    from evals.suites import SUITES
+
+    changes: list[Any] = []
+    for name, (settings, suites) in GATES.items():
+        if only and name != only:
+            continue
+        with coach_under_test(**settings) as coach:
+            results = [run_suite(SUITES[suite], coach, limit=limit) for suite in suites]
+        if accept:
+            for result in results:
+                save_baseline(result, name)
+        changes += check_gate(results, name)
+    return changes
+
+
+@cases_app.command("check")
+def check() -> None:
+    """Validate evals/cases against the knowledge; exit code 4 when something is wrong."""
+    from evals.cases import check_cases, load_cases, load_coverage, load_refusals
+    from evals.coach_under_test import coach_under_test, snapshot_of
+
+    def problems() -> list[str]:
+        with coach_under_test(mode="quote") as coach:
+            return check_cases(snapshot_of(coach).passages)
+
+    found = _guarded(problems)
+    for line in found:
+        print(line)
+    cases = load_cases()
+    print(
+        f"{len(cases)} answer cases ({sum(case.held_out for case in cases)} held out), "
+        f"{len(load_coverage())} coverage, "
+        f"{len(load_refusals())} refusal: {len(found)} problems"
+    )
+    if found:
+        raise typer.Exit(4)
+
+
+@cases_app.command("from-feedback")
+def from_feedback(
+    feedback: Annotated[Path, typer.Argument(help='JSONL rows {"question","rating","remark","consent":true}.')],
+) -> None:
+    """Turn feedback that people agreed to share into pending cases, without names."""
+    from evals.cases import cases_from_feedback
+    from evals.retrieval import read_jsonl
+
+    rows = _guarded(lambda: read_jsonl(feedback))
+    agreed = [
+        (str(r.get("question", "")), str(r.get("rating", "")), str(r.get("remark", "")))
+        for r in rows
+        if r.get("consent") is True and r.get("question")
+    ]
+    print(f"{cases_from_feedback(agreed)} new pending cases from {len(agreed)} rows with consent (of {len(rows)})")
+
+
+def batch(
+    questions: Annotated[Path, typer.Argument(help="JSONL, CSV or Parquet: question, and id, skill, profile, model.")],
+    out: Annotated[Path, typer.Option("--out", help="JSONL or Parquet with the whole answers.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue after a stop; no row is lost or repeated.")
+    ] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Rows at a time; for remote engines.")] = 1,
+    as_json: Json = False,
+    model: Model = None,
+    engine: Engine = None,
+    mode: Mode = None,
+) -> None:
+    """Answer a file of questions; a bad row becomes an error row and never stops the run."""
+    from evals.batch import run_batch
+    from evals.coach_under_test import coach_under_test
+
+    def work() -> Any:
+        with coach_under_test(**_settings(model, engine, mode)) as coach:
+            return run_batch(coach, questions, out, resume=resume, workers=workers, progress=_progress("answering"))
+
+    summary = dataclasses.asdict(_guarded(work))
+    print(json.dumps(summary) if as_json else "\n".join(f"{name}: {value}" for name, value in summary.items()))
+
+
+def bench(
+    sections: Annotated[
+        list[str] | None, typer.Argument(help="engines embedding retrieval index import memory")
+    ] = None,
+    as_json: Json = False,
+    model: Annotated[str, typer.Option("--model", help="Folder of weights for huggingface and plain generate.")] = "",
+    gguf: Annotated[str, typer.Option("--gguf", help="The same model for llama.cpp.")] = "",
+    vllm: Annotated[str, typer.Option("--vllm", help="URL of a vLLM that serves the same weights.")] = "",
+    runs: Annotated[int, typer.Option(min=1)] = 3,
+    passages: Annotated[int, typer.Option(min=10, help="Chunks in the retrieval part.")] = 10_000,
+) -> None:
+    """Measure speed: engines, embedding, retrieval by step, index builds, import time, memory."""
+    from evals.bench import SECTIONS, run_bench
+
+    unknown = set(sections or ()) - set(SECTIONS)
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: sections are {', '.join(SECTIONS)}")
+    report = _guarded(
+        lambda: run_bench(
+            sections=tuple(sections or SECTIONS), model=model, gguf=gguf, vllm_url=vllm, runs=runs, passages=passages
+        )
+    )
+    plain = json.loads(json.dumps(report, default=dataclasses.asdict))
+    if as_json:
+        print(json.dumps(plain, indent=1))
+        return
+    for section, figures in plain.items():
+        print(section)
+        for name, value in figures.items():
+            print(f"  {name:<28} {value}")
+
+
+# -- how results are shown -------------------------------------------------------------------------------------------
+
+
+def _run_suites(
+    names: tuple[str, ...],
+    limit: int | None,
+    settings: dict[str, Any],
+    as_json: bool,
+    report_dir: Path,
+    compare: Path | None,
+    inspect: Path | None,
+) -> None:
+    from evals.coach_under_test import coach_under_test
+    from evals.harness import load_results, run_suite, save_results
+    from evals.report import render_html, render_markdown
+    from evals.suites import SUITES
+
+    def work() -> tuple[list[Any], list[Any]]:
+        with coach_under_test(**settings) as coach:
+            results = [run_suite(SUITES[name], coach, limit=limit, log_dir=inspect) for name in names]
+        return results, load_results(compare) if compare else []
+
+    results, earlier = _guarded(work)
+    save_results(results, report_dir / "run.json")
+    markdown = render_markdown(results, earlier)
+    (report_dir / "report.md").write_text(markdown, "utf-8")
+    (report_dir / "report.html").write_text(render_html(results, earlier), "utf-8")
+    if as_json:
+        print(
+            json.dumps(
+                {result.suite: {k: round(v, 4) for k, v in result.means().items()} for result in results}, indent=1
+            )
+        )
+    else:
+        print(markdown)
+        print(f"Report: {report_dir / 'report.html'}")
+
+
+def _settings(model: str | None, engine: str | None, mode: str | None) -> dict[str, Any]:
+    return {"model": model, "engine": engine, "mode": mode}
+
+
+def _print_arms(report: dict[str, dict[str, float]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(report, indent=1))
+        return
+    names = list(next(iter(report.values())))
+    print(f"{'arm':<10}" + "".join(f"{name:>18}" for name in names))
+    for arm, values in report.items():
+        print(f"{arm:<10}" + "".join(f"{values[name]:>18}" for name in names))
+
+
+def _progress(what: str) -> Callable[[int, int], None]:
+    """A line on a terminal with rate and time left; silent elsewhere."""
+    if not sys.stderr.isatty():
+        return lambda done, total: None
+    import time
+
+    started = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        rate = done / max(time.monotonic() - started, 1e-9)
+        left = (total - done) / rate if rate else 0.0
+        sys.stderr.write(f"\r{what} {done}/{total}, {rate:.1f} a second, {left:.0f} s left ")
+        sys.stderr.write("\n" if done == total else "")
+        sys.stderr.flush()
+
+    return show
+
+
+def _guarded(work: Callable[[], Any]) -> Any:
+    """Run, and turn a known error into one paragraph and its exit code."""
+    from coach.errors import ConfigError, EngineError, KnowledgeError, RequestError
+
+    try:
+        return work()
+    except (ConfigError, EngineError, KnowledgeError, RequestError) as error:
+        print(error, file=sys.stderr)
+        code = (
+            5
+            if isinstance(error, EngineError)
+            else 4
+            if isinstance(error, KnowledgeError)
+            else 3
+            if isinstance(error, ConfigError)
+            else 2
+        )
+        raise typer.Exit(code) from error
