@@ -173,6 +173,7 @@ def _rewrites_html(result: object) -> str:
         return ""
     pairs = "".join(
         f'<p class="hint">{render.escape(remark.message)}</p><div class="pair"><div>'
-        f"<small>Line {remark.line} now</small>{render.escape(remark.quote)}</div><div><small>Rewritten</small>{render.escape(remark.rewrite)}</div></div>"
+        f"<small>Line {remark.line} now</small>{render.escape(remark.quote)}</div>"
+        f"<div><small>Rewritten</small>{render.escape(remark.rewrite)}</div></div>"
         for remark in result.remarks if remark.rewrite)
     return f'<div class="sheet"><h3>Side by side</h3>{pairs}</div>' if pairs else ""

@@ -32,8 +32,8 @@ def models_list(context: typer.Context, kind: str = "chat", as_json: Json = Fals
         return
     table = Table(Column("model", no_wrap=True), "size", "context", "licence", "reads", "here", box=None)
     for card, row in zip(cards, rows, strict=True):
-        table.add_row(card.id, f"{card.parameters / 1e9:.2f} B", f"{card.context_tokens or 0:,}", card.licence.name, ", ".join(card.modalities),
-                      "yes" if row["at_hand"] else "", style="bold" if card.mission else "")
+        table.add_row(card.id, f"{card.parameters / 1e9:.2f} B", f"{card.context_tokens or 0:,}", card.licence.name,
+                      ", ".join(card.modalities), "yes" if row["at_hand"] else "", style="bold" if card.mission else "")
     console.print(table)
 
 

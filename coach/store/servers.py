@@ -408,7 +408,8 @@ def _upsert(connection: sa.Connection, table: sa.Table, key: dict[str, Any], val
 
 
 def _settings(text: str) -> ServerSettings:
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()}
+    given = json.loads(text)
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     return ServerSettings(**values)
 
 

@@ -70,9 +70,10 @@ def test_edits_are_rare_and_the_final_text_is_right(database: str) -> None:
         await wire.fake.wait(lambda: any("Word 199." in m["content"] for m in wire.fake.bot_messages()), 60)
         await wire.idle()
         edits = wire.fake.find("PATCH", "/messages/")
-        assert len(edits) <= 9
+        duration = edits[-1]["at"] - wire.fake.find("POST", f"/channels/{CHANNEL}/messages$")[0]["at"]
+        assert len(edits) <= duration / 1.2 + 1  # nine in ten seconds
         times = [call["at"] for call in edits[:-1]]
-        assert all(later - earlier >= 1.15 for earlier, later in itertools.pairwise(times))
+        assert all(later - earlier >= 1.0 for earlier, later in itertools.pairwise(times))
         text = "".join(m["content"] for m in wire.fake.bot_messages())
         assert all(word in text for word in words)
         assert "…" not in text
