@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import dataclasses
 import json
@@ -267,7 +266,7 @@ _IMAGES = ("image/png", "image/jpeg", "image/webp")
 def _decode(data: str) -> bytes:
     try:
         return base64.b64decode(data, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error, and letters outside ASCII
         raise RequestError("The base64 of a file is broken.") from error
 
 

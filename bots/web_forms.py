@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any
 
@@ -107,7 +106,7 @@ def read_field(value: Any, name: str = "") -> Attachment | None:
         raise UnreadableFile(f"The file is larger than {LARGEST_FILE_BYTES // 1_000_000} MB. Send a shorter one.")
     try:
         content = base64.b64decode(data, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error, and letters outside ASCII
         raise UnreadableFile("The file did not arrive whole. Choose it again.") from error
     return Attachment(name or str(raw.get("name", "file"))[:200], str(raw.get("type", ""))[:100], content)
 

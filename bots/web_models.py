@@ -16,7 +16,7 @@ from coach.catalogue.tables import ModelCard
 
 BITS = {"bfloat16": 16.0, "int8": 8.0, "4-bit": 4.5}
 _CONTEXTS = (1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
-_COLOURS = ("#2b7c75", "#b3541e", "#5a6fb0", "#8f6410", "#8a3f6d", "#4c7a34")
+_COLOURS = ("#2f9d92", "#d0743c", "#7b8fd4", "#b58a2a", "#c0699f", "#6fa04f")
 _DASHES = ("", "9 4", "2 4", "12 4 2 4", "5 5", "1 3")
 
 

@@ -27,6 +27,7 @@ from coach.domain import (
     Message,
     Outcome,
     Passage,
+    Queued,
     Request,
     Retrieved,
     Sentence,
@@ -125,6 +126,11 @@ class Coach:
         if self.settings.mode != "auto":
             return self.settings.mode
         return self._parts.grade().mode
+
+    @property
+    def admission(self) -> Admission:
+        """The queue in front of the engine, shared by every front end."""
+        return self._parts.admission
 
     @property
     def embedder(self) -> Embedder:
@@ -243,7 +249,9 @@ class Coach:
         mode: AnswerMode = self.mode
         if mode == "write" or has_images:
             try:
-                with self._parts.admission.turn(request.user or request.session, cancel=cancel):
+                with self._parts.admission.join(request.user or request.session) as ticket:
+                    for position in ticket.wait(cancel):
+                        yield Queued(position)
                     yield from self._write(request, draft, cancel)
             except EngineError as error:
                 log.warning("the engine failed: %s", error)

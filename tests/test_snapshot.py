@@ -403,7 +403,8 @@ def test_a_kill_at_any_moment_of_a_build_leaves_the_old_version_whole(library: L
         edition = round_number
         assert report.version == current_version(library.index)
         assert f"number {edition}." in library.finds("Which edition of the library is this?")
-    XX
+        # a kill between the switch and the pruning leaves one more, until the next build that changes something
+        assert len(list_versions(library.index)) <= 3
     assert killed >= 1
 
 

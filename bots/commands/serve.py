@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bots.commands.console import Mode, Model, ProgressBar, console, read_settings
 from coach.errors import ConfigError
+
+if TYPE_CHECKING:
+    from coach.pipeline import Coach
+    from coach.settings import Settings
 
 
 def serve(
@@ -30,7 +37,12 @@ def serve(
 
     with ProgressBar() as progress:
         coach = open_coach(settings, progress=progress)
-    raise typer.Exit(run(settings, coach=coach, open_browser=open_browser))
+    end_discord = _start_discord(coach, settings) if discord else lambda: None
+    try:
+        code = run(settings, coach=coach, open_browser=open_browser)
+    finally:
+        end_discord()
+    raise typer.Exit(code)
 
 
 def discord(
@@ -50,3 +62,19 @@ def discord(
         console.print(discord_bot.invite_url(settings), soft_wrap=True, highlight=False)
         return
     raise typer.Exit(discord_bot.run_discord(settings, server_url=server))
+
+
+def _start_discord(coach: Coach, settings: Settings) -> Callable[[], None]:
+    """Run the Discord bot in a thread of its own over the same coach; returns what ends it."""
+    from bots.discord_bot import serve_discord
+
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve_discord(coach, settings, stop)), name="discord")
+    thread.start()
+
+    def end() -> None:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(timeout=20)
+
+    return end

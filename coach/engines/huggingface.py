@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     Inputs = dict[str, torch.Tensor]
 
-LOOKUP_TOKENS = 10
+LOOKUP_TOKENS = 12
 LOOKUP_NGRAM = 3
+"""Of 8 to 12 tokens and n-grams of 2 to 3 the pair with the fewest forward passes on answers that quote their evidence."""
 BATCH_SIZE = 8
 Result = TypeVar("Result")
 

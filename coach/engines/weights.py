@@ -183,8 +183,8 @@ def _snapshot(card: ModelCard, settings: Settings, progress: Progress | None) ->
     except (http_error, OSError) as error:
         reason = str(error).partition("\n")[0]  # the hub adds paragraphs of advice
         raise EngineUnavailable(
-            f"{card.repository} could not be fetched from the Hugging Face hub: {reason} Check the network and the free "
-            f"disk space ({card.weight_gib(16):.1f} GiB are needed), and {again}; what was fetched is kept."
+            f"{card.repository} could not be fetched from the Hugging Face hub: {reason} Check the network and the "
+            f"free disk space ({card.weight_gib(16):.1f} GiB are needed), and {again}; what was fetched is kept."
         ) from error
     if progress:
         progress(step, size, size)

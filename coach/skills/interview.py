@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from coach.catalogue.tables import Catalogue, Question, RubricPoint
@@ -32,9 +33,16 @@ AWARD = 0.55
 LEAST_COSINE = 0.22
 MISTAKE_COSINE = 0.80
 OFF_TOPIC_COSINE = 0.25
+DENIAL_OVERLAP = 0.6
+LEAST_GRAMMAR = 0.12
 
 _STOP = frozenset(
     ["a", "an", "the", "of", "to", "and", "or", "in", "is", "are", "be", "it", "that", "this", "with", "for", "on", "as", "by", "at", "from", "so", "than", "then", "can", "may", "you", "i", "we", "they", "its", "their", "your", "my", "has", "have", "had", "was", "were", "will", "would", "do", "does", "did"]
+)
+_GRAMMAR = _STOP | frozenset(
+    "if when which what not no because while where how there but only also does each every all any more most than them he she "
+    "up out into over between after before until without my me one two both other same such until you're i'd i'm it's don't "
+    "doesn't isn't can't won't that's".split()
 )
 _DONT_KNOW = re.compile(
     r"^\W*(?:(?:sorry|hmm+|uh+|well|honestly)\W+)*(?:i (?:really |honestly )?(?:do not|don'?t|dont) (?:know|remember|have (?:an?|any) (?:idea|clue))|"
@@ -477,7 +485,7 @@ def _windows(answer: str) -> list[_Window]:
     spans = [
         (m.start(), m.end()) for m in re.finditer(r"\S.*?(?:[.!?](?=\s|$)|(?=\n)|$)", answer, re.S) if m[0].strip()
     ]
-    pairs = [(a, d) for (a, _), (_, d) in zip(spans, spans[1:], strict=False) if d - a <= 400]
+    pairs = [(a, d) for (a, _), (_, d) in pairwise(spans) if d - a <= 400]
     clauses = []
     for start, end in spans:
         cut = start
@@ -540,13 +548,21 @@ class _Evidence:
     def best(self, index: int, point: RubricPoint, blocked: Sequence[Wrong]) -> tuple[_Window, float] | None:
         """The window that speaks most for a rubric point, with the probability; windows with a mistake do not count."""
         best: tuple[_Window, float] | None = None
+        closed = [(wrong.start, wrong.end) for wrong in blocked] + self._denials(point)
         for number, window in enumerate(self.windows):
-            if any(window[0] < wrong.end and wrong.start < window[1] for wrong in blocked):
+            if any(window[0] < end and start < window[1] for start, end in closed) or _is_list_of_words(window[2]):
                 continue
             probability = self._probability(index, point, number)
             if best is None or probability - len(window[2]) / 20000 > best[1] - len(best[0][2]) / 20000:
                 best = (window, probability)
         return best
+
+    def _denials(self, point: RubricPoint) -> list[tuple[int, int]]:
+        """Single sentences and clauses that say most of the point's words but negate them."""
+        wanted = set(_stems(point.point))
+        return [(start, end) for (start, end, text), words in zip(self.windows, self._words, strict=True)
+                if len(wanted & set(words)) >= DENIAL_OVERLAP * len(wanted) and _negations(text) != _negations(point.point)
+                and not re.search(r"[.!?]\s+\S", text)]
 
     def _probability(self, index: int, point: RubricPoint, number: int) -> float:
         text, words = self.windows[number][2], self._words[number]
@@ -583,6 +599,12 @@ def _stems(text: str) -> list[str]:
         [word for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in _STOP]
     )
     return words
+
+
+def _is_list_of_words(text: str) -> bool:
+    """Whether the words name things without saying anything about them: hardly a word of grammar among them."""
+    words = re.findall(r"[a-z']+", text.lower())
+    return len(words) < 4 or sum(word in _GRAMMAR for word in words) < LEAST_GRAMMAR * len(words)
 
 
 def _negations(text: str) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ASK = "ask"
 NEIGHBOURS = 4
 SURE_SCORE = 0.50
-SURE_MARGIN = 0.045
+SURE_MARGIN = 0.08
 ASKING_SCORE = 0.42
 
 ASK_EXAMPLES: tuple[str, ...] = (
@@ -105,7 +105,7 @@ _CUES: tuple[tuple[str, str, float], ...] = (
         r"|\b(?:ask|test) me\b|\btest (?:me\b|my knowledge)|\b(?:my|examine) knowledge\b|\b(?:another|next|practi[sc]e) (?:interview )?questions?\b"
         r"|\bpracti[sc]e (?:an? |the |my |for )?(?:\w+ ){0,2}interview|\binterview (?:practi[sc]e|training)\b|\b(?:simulate|start|begin|run|do) (?:an? |the )?(?:\w+ ){0,2}interview"
         r"|\b(?:grade|check) my answers?\b|\bto be questioned\b|\bplay(?: the)? interviewer\b|\brepeat\b.{0,30}\bpracti[sc]e",
-        0.20,
+        0.30,
     ),
     (
         "resume",
@@ -130,7 +130,7 @@ _CUES: tuple[tuple[str, str, float], ...] = (
         r"|\b(?:delete|erase|wipe|export|download|clear|remove)\b.*\b(?:my|me)\b.*\b(?:data|details|information|profile)\b|\b(?:delete|erase|wipe|export|download|clear) (?:all )?my (?:\w+ )?(?:data|details|information)\b"
         r"|^(?:please )?(?:remember|note|store|save)\b(?!.*\bcalendar)|^(?:please )?(?:set|change|update|add|put|edit|correct)\b.*\b(?:my (?:stored|saved|target|hours|level|goal|locale|language|skills)|to my (?:skills|profile))\b"
         r"|\bstored under my name\b|\bmy personal data\b|\bdid i tell you\b",
-        0.22,
+        0.30,
     ),
     (
         "model_advisor",
@@ -154,7 +154,7 @@ _GENERAL = re.compile(
     r"^(?:how|what|what's|why|when|which|who|where|is|are|do|does|should|can|could|explain|tell me (?:about|a)|describe|in which)\b",
     re.I,
 )
-GENERAL_BONUS = 0.20
+GENERAL_BONUS = 0.25
 
 
 @dataclass(frozen=True, slots=True)

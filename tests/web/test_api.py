@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import threading
 import time
@@ -136,10 +137,8 @@ def test_a_body_beyond_the_cap_is_refused_with_and_without_its_length(client: ht
     big = b"x" * 17_000_000
     assert client.post("/api/ask", content=big).status_code == 413
     chunks = (b"x" * 1_000_000 for _ in range(17))
-    try:
+    with contextlib.suppress(httpx.TransportError):  # the server may hang up before all is sent, which is as good
         assert client.post("/api/ask", content=chunks).status_code == 413
-    except httpx.TransportError:
-        pass  # the server hung up before it was all sent, which is as good
 
 
 def test_too_many_questions_are_told_when_to_come_back(server: Server, client: httpx.Client) -> None:

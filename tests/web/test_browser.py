@@ -200,6 +200,7 @@ def test_the_profile_is_saved_and_everything_deleted(visit: Visit, server: Serve
     visit.ask(QUESTION)
     visit.wait_for_answers(1)
     visit.open_tab("Profile and privacy")
+    visit.page.wait_for_timeout(800)  # the stored profile is filled in first
     visit.page.fill("#profile-skills textarea", "python: strong, sql: basic")
     visit.page.click("#profile-save")
     visit.page.wait_for_selector("#profile-said:has-text('Saved')")

@@ -1,0 +1,64 @@
+"""Starting: the invite link, a missing token, and the stream that crosses from a thread into asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from bots.bridge import carry
+from bots.discord_bot import invite_url, run_discord
+from coach.errors import ConfigError
+from coach.settings import Settings
+
+
+def test_the_invite_link_asks_for_the_least() -> None:
+    token = base64.b64encode(b"123456789012345678").decode().rstrip("=") + ".x.y"
+    url = invite_url(Settings(discord_token=token))
+    assert "client_id=123456789012345678" in url
+    assert "scope=bot+applications.commands" in url
+    assert "permissions=309237763072" in url
+
+
+def test_no_token_is_told_and_exit_78() -> None:
+    assert run_discord(Settings()) == 78
+    with pytest.raises(ConfigError, match="COACH_DISCORD_TOKEN"):
+        invite_url(Settings())
+
+
+def test_a_reader_who_leaves_stops_the_thread() -> None:
+    stopped = threading.Event()
+
+    def count(flag: threading.Event) -> Iterator[int]:
+        try:
+            number = 0
+            while not flag.is_set():
+                yield number
+                number += 1
+        finally:
+            stopped.set()
+
+    async def main() -> None:
+        stream = carry(count, cancel=threading.Event())
+        async for number in stream:
+            if number == 3:
+                break
+        await stream.aclose()  # type: ignore[attr-defined]  # an async generator
+
+    asyncio.run(main())
+    assert stopped.wait(5)
+
+
+def test_an_error_of_the_stream_reaches_the_reader() -> None:
+    def fail(flag: threading.Event) -> Iterator[int]:
+        yield 1
+        raise ValueError("inside")
+
+    async def main() -> list[int]:
+        return [number async for number in carry(fail, cancel=threading.Event())]
+
+    with pytest.raises(ValueError, match="inside"):
+        asyncio.run(main())
