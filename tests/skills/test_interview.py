@@ -41,6 +41,19 @@ def test_a_wrong_statement_is_named_and_earns_nothing(catalogue: Catalogue) -> N
     assert not graded.awarded
 
 
+def test_keywords_alone_and_denied_points_earn_next_to_nothing(catalogue: Catalogue) -> None:
+    questions = list(catalogue.questions.values())[::8]
+    listed, denied, told = [], [], []
+    for question in questions:
+        points = [point.point for point in question.rubric]
+        listed.append(interview.grade(question, ", ".join(k for p in question.rubric for k in p.keywords)).score or 0)
+        denied.append(interview.grade(question, " ".join(f"It is not true that {p[0].lower()}{p[1:]}" for p in points)).score or 0)
+        told.append(interview.grade(question, " ".join(points)).score or 0)
+    assert sum(told) / len(told) >= 0.95
+    assert sum(listed) / len(listed) <= 0.2
+    assert sum(denied) / len(denied) <= 0.2
+
+
 def test_an_interview_runs_to_its_summary(context: SkillContext) -> None:
     first = interview.run(Request("x"), SlotValues.of(topic="SQL", questions=2), context)
     assert first.state
