@@ -131,15 +131,11 @@ def test_a_heading_goes_with_its_chunk_into_the_embedding() -> None:
 
 @pytest.mark.models
 def test_the_embedded_embedder_counts_as_the_limit_is_meant() -> None:
-    """all-MiniLM's own tokens: skipped where its files are not at hand."""
+    """all-MiniLM's own tokens."""
     from coach.app import open_embedder
-    from coach.errors import CoachError
     from coach.settings import load_settings
 
-    try:
-        embedder = open_embedder(load_settings(offline=True))
-    except CoachError as error:
-        pytest.skip(str(error))
+    embedder = open_embedder(load_settings())
     text = "Quantisation of transformer weights: 4-bit, e.g. NF4 or Q4_K_M, naïvely. " * 60
     chunks = list(chunk_document(document(text), embedder, chunk_tokens=200))
     assert len(chunks) > 3

@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -386,7 +386,7 @@ def named_in(text: str, rows: Iterable[Any], *, min_length: int = 3) -> list[Any
     spans: list[tuple[int, int, Any]] = []
     for row in rows:
         for name in {_fold(candidate) for candidate in (row.id, row.name, *row.aliases)}:
-            if len(name) < min_length:
+            if len(name) < min_length or f" {name} " not in folded:
                 continue
             for match in re.finditer(rf"(?<= ){re.escape(name)}(?= )", folded):
                 spans.append((match.start(), match.end(), row))
@@ -399,6 +399,7 @@ def named_in(text: str, rows: Iterable[Any], *, min_length: int = 3) -> list[Any
     return list({row.id: row for _, _, row in taken}.values())
 
 
+@lru_cache(maxsize=16384)
 def _fold(name: str) -> str:
     return " ".join(re.sub(r"[^\w+#.]+|_", " ", name.lower()).replace(". ", " ").rstrip(".").split())
 

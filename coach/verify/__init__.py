@@ -21,6 +21,7 @@ __all__ = ["PreparedEvidence", "Span", "Verifier", "split_sentences"]
 
 _MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
 PASSAGES_TRIED = 4
+LEAST_SHARED_WORDS = 0.4  # below it a claim is the model's own, whatever its embedding says
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,14 @@ class Verifier:
             if missing_facts(wanted, evidence.facts[number], reference.text):
                 continue
             span = self._best_span(text, vector, reference, evidence.spans[number])
-            if contradicts(text, passage.text[span.start : span.end]):
+            cited = passage.text[span.start : span.end]
+            around = f"{passage.title}. {passage.heading}. {cited}"
+            if contradicts(text, cited) or set(wanted.names) - set(find_facts(around, self._names).names):
                 continue
-            score = probability(measure(text, vector, reference))
+            found = measure(text, vector, reference)
+            if found.word_recall < LEAST_SHARED_WORDS or not content_words(text):
+                continue
+            score = probability(found)
             if best is None or score > best[0]:
                 best = (score, number, span)
         if best is None or best[0] < self._threshold:

