@@ -29,6 +29,8 @@ from coach.errors import ConfigError, KnowledgeError
 if TYPE_CHECKING:
     from coach.domain import Vectors
 
+log = logging.getLogger(__name__)
+
 POINTER = "CURRENT"
 COLLECTION = "passages"
 BATCH = 5000
@@ -71,9 +73,22 @@ class Snapshot:
         return self.manifest.version
 
     def search_dense(self, vector: Vectors, count: int, where: dict[str, Any] | None = None) -> list[tuple[int, float]]:
-        """(row, cosine) of the nearest passages, best first."""
-        found = self.collection.query(query_embeddings=vector.reshape(1, -1), n_results=min(count, len(self.passages)),
-                                      where=where, include=["distances"])
+        """(row, cosine) of the nearest passages, best first.
+
+        A version that was pruned while it is open has lost Chroma's files: the vectors in memory then answer, exactly
+        and without the filter `where` (the caller filters again).
+        """
+        from chromadb.errors import ChromaError
+
+        count = min(count, len(self.passages))
+        try:
+            found = self.collection.query(query_embeddings=vector.reshape(1, -1), n_results=count, where=where,
+                                          include=["distances"])
+        except ChromaError as error:
+            log.warning("Chroma could not search version %s (%s); searching its vectors in memory", self.version, error)
+            cosines = np.asarray(self.vectors) @ vector
+            rows = np.argsort(-cosines, kind="stable")[: len(cosines) if where else count]
+            return [(int(row), float(cosines[row])) for row in rows]
         return [(self.position[id_], 1.0 - float(distance))
                 for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
 
