@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +17,17 @@ import numpy as np
 
 from coach.errors import KnowledgeError
 from coach.verify import Verifier
-from coach.verify.support import WEIGHTS, probability
+from coach.verify.support import WEIGHTS, Features
 
 if TYPE_CHECKING:
     from coach.domain import Embedder, Vectors
 
 FOLDS = 5
 BATCH = 64
-REGULARISATION = 0.01  # inverse strength; the quadratic terms overfit above it
+TREES = 300
+# More of a feature may only raise the score (1, the default), only lower it (-1), or either (0).
+DIRECTION = {"mean_cosine": 0, "longest_gap": -1, "negation_differs": -1, "contradicted": -1, "length_ratio": 0,
+             "claim_length": 0, "reference_length": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +57,36 @@ def read_pairs(path: Path) -> Iterator[Pair]:
         if not line.strip():
             continue
         try:
-            row: Any = json.loads(line)
-            references = row["references"]
-            if isinstance(references, str):
-                references = [references]
-            label = row.get("label")
-            yield Pair(str(row["id"]), str(row["claim"]), tuple(map(str, references)), None if label is None else int(label))
+            yield _pair(json.loads(line))
         except (ValueError, KeyError, TypeError) as error:
-            raise KnowledgeError(f"{path}, line {number}: needs id, claim and references ({error!r}).") from error
+            raise KnowledgeError(f"{path}, line {number}: {error}. A row is "
+                                 '{"id": …, "claim": "…", "references": ["…"]}.') from error
+
+
+def _pair(row: Any) -> Pair:
+    if not isinstance(row, dict):
+        raise TypeError(f"{row!r} is no JSON object")
+    absent = [name for name in ("id", "claim", "references") if name not in row]
+    if absent:
+        raise KeyError(f"{', '.join(absent)} missing")
+    references = [row["references"]] if isinstance(row["references"], str) else row["references"]
+    if not isinstance(row["claim"], str):
+        raise TypeError(f"claim {row['claim']!r} is no text")
+    if not isinstance(references, list) or not all(isinstance(text, str) for text in references):
+        raise TypeError(f"references {references!r:.80} are no list of texts")
+    if row.get("label") not in (None, 0, 1):
+        raise ValueError(f"label {row['label']!r} is neither 0 nor 1")
+    return Pair(str(row["id"]), row["claim"], tuple(references), row.get("label"))
 
 
 def score_pairs(pairs_path: Path, out_path: Path, embedder: Embedder) -> int:
-    """Write {"id", "score"} for every pair; return how many."""
-    verifier = Verifier(embedder)
+    """Write {"id", "score"} for every pair in its order; return how many. Nothing is written when a row is bad."""
     pairs = list(read_pairs(pairs_path))
-    with out_path.open("w", encoding="utf-8") as out:
-        for start in range(0, len(pairs), BATCH):
-            part = pairs[start : start + BATCH]
-            for pair, found in zip(part, verifier.measure_pairs([(p.claim, p.references) for p in part]), strict=True):
-                score = probability(found) if any(text.strip() for text in pair.references) else 0.0
-                out.write(json.dumps({"id": pair.id, "score": round(score, 6)}) + "\n")
+    verifier, scores = Verifier(embedder), []
+    for start in range(0, len(pairs), BATCH):
+        scores += verifier.support_batch([(pair.claim, pair.references) for pair in pairs[start : start + BATCH]])
+    rows = (json.dumps({"id": pair.id, "score": round(score, 6)}) for pair, score in zip(pairs, scores, strict=True))
+    out_path.write_text("".join(f"{row}\n" for row in rows), "utf-8")
     return len(pairs)
 
 
@@ -106,37 +119,42 @@ def measure_pairs(pairs: list[Pair], embedder: Embedder) -> Vectors:
 
 def calibrate(pairs: list[Pair], embedder: Embedder, *, weights: Path = WEIGHTS) -> GroundingReport:
     """Cross-validate (grouped by reference), then fit on everything and write the weights; needs scikit-learn."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GroupKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+    return fit(pairs, measure_pairs(pairs, embedder), weights=weights)
 
-    features = measure_pairs(pairs, embedder)
+
+def fit(pairs: list[Pair], features: Vectors, *, weights: Path) -> GroundingReport:
+    """As calibrate, from features that were measured before."""
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+
     labels = np.array([pair.label for pair in pairs])
-    names = sorted({pair.references for pair in pairs})
-    position = {name: number for number, name in enumerate(names)}
-    groups = np.array([position[pair.references] for pair in pairs])
-    model = make_pipeline(StandardScaler(), FunctionTransformer(_with_products), StandardScaler(),
-                          LogisticRegression(C=REGULARISATION, max_iter=3000))
-    scores = cross_val_predict(model, features, labels, groups=groups, cv=GroupKFold(FOLDS), method="predict_proba")[:, 1]
+    number = {references: position for position, references in enumerate(sorted({pair.references for pair in pairs}))}
+    groups = np.array([number[pair.references] for pair in pairs])
+    model = _model()
+    scores = cross_val_predict(
+        model, features, labels, groups=groups, cv=GroupKFold(FOLDS), method="predict_proba")[:, 1]
     model.fit(features, labels)
-    first, _, second, logistic = (step for _, step in model.steps)
-    coefficients = logistic.coef_[0] / second.scale_
-    bias = float(logistic.intercept_[0] - (coefficients * second.mean_).sum())
-    count = features.shape[1]
-    weights.write_text(json.dumps({
-        "mean": _round(first.mean_), "scale": _round(first.scale_), "bias": round(bias, 6),
-        "linear": _round(coefficients[:count]), "quadratic": _round(coefficients[count:])}) + "\n", "utf-8")
+    weights.write_text(_export(model), "utf-8")
     return evaluate(labels, scores)
 
 
-def _with_products(x: Vectors) -> Vectors:
-    rows, columns = np.triu_indices(x.shape[1])
-    return np.hstack([x, x[:, rows] * x[:, columns]])
+def _model() -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        max_iter=TREES, learning_rate=0.03, max_depth=3, min_samples_leaf=25, l2_regularization=5.0, max_features=0.3,
+        monotonic_cst=[DIRECTION.get(field.name, 1) for field in fields(Features)], random_state=0)
 
 
-def _round(values: Vectors) -> list[float]:
-    return [round(float(value), 6) for value in values]
+def _export(model: Any) -> str:
+    """The trees as JSON: [feature, threshold, left, right, value] a node, feature -1 in a leaf."""
+    trees = []
+    for (predictor,) in model._predictors:  # scikit-learn has no public view of these trees
+        trees.append([[-1, 0.0, 0, 0, round(float(node["value"]), 6)] if node["is_leaf"] else
+                      [int(node["feature_idx"]), float(node["num_threshold"]), int(node["left"]),
+                       int(node["right"]), 0.0]
+                      for node in predictor.nodes])
+    return json.dumps({"features": [field.name for field in fields(Features)],
+                       "bias": round(float(model._baseline_prediction.ravel()[0]), 6), "trees": trees}) + "\n"
 
 
 if __name__ == "__main__":

@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
-_BLOCK = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+|\||#|>)")
-_NOT_AN_END = re.compile(r"(?:\b(?:e\.g|i\.e|vs|etc|approx|no|fig|eq|dr|prof|mr|ms|st|inc|ltd)\.|\b[A-Z]\.)$", re.I)
+_FENCE = re.compile(r"\s{0,3}(```+|~~~+)")
+_HEADING = re.compile(r"\s{0,3}#{1,6}(\s|$)")
+_RULE = re.compile(r"[\s|:*=_-]+")  # of a table, under a heading, or between paragraphs
+_ITEM = re.compile(r"\s*(?:[-*+]\s+|\d{1,3}[.)]\s+|\|)")
+_QUOTE = re.compile(r"\s{0,3}>\s?")
+_MARKERS = re.compile(r"\s*(?:\[\d+(?:\s*,\s*\d+)*\])+")
+# sentencex already knows most abbreviations; these it ends a sentence at
+_NOT_AN_END = re.compile(r"(?:\b(?:e\.g|i\.e|vs|etc|approx|fig|eq|dr|prof|mr|ms|st|inc|ltd)\.|\b[A-Z]\.)$", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,62 +32,75 @@ def split_sentences(text: str) -> list[Span]:
     sentence before it.
     """
     spans: list[Span] = []
-    for start, end, kind in _blocks(text):
-        if kind == "line":
-            spans.append(Span(start, end))
+    for block in _blocks(text):
+        if block.kind == "item":
+            spans.append(Span(block.start, block.end))
         else:
-            spans += [Span(start + s, start + e) for s, e in _within(text[start:end])]
+            spans += [Span(block.start + s.start, block.start + s.end) for s in _within(text[block.start : block.end])]
     return spans
 
 
-def _blocks(text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, "line" or "prose") of list items, table rows and paragraphs."""
-    offset, fenced = 0, False
-    open_start: int | None = None
-    open_kind, open_end = "", 0
+@dataclass(slots=True)
+class _Block:
+    """A list item or table row, a quotation, or a paragraph, while its lines are read."""
+
+    kind: Literal["item", "quote", "prose"]
+    start: int
+    end: int
+
+
+def _blocks(text: str) -> Iterator[_Block]:
+    offset, fence = 0, ""
+    block: _Block | None = None
     for line in text.splitlines(keepends=True):
         start, offset = offset, offset + len(line)
-        stripped = line.strip()
-        if stripped.startswith("```"):
-            fenced = not fenced
-        boundary = fenced or not stripped or stripped.startswith("```") or bool(_BLOCK.match(line))
-        if boundary and open_start is not None:
-            yield open_start, open_end, open_kind
-            open_start = None
-        if fenced or not stripped or stripped.startswith(("```", "#")) or re.fullmatch(r"[\s|:*=_-]+", stripped):
+        mark = _FENCE.match(line)
+        outside = not fence and mark is None
+        if mark and not fence:
+            fence = mark[1][:3]
+        elif mark and mark[1].startswith(fence):
+            fence = ""
+        if not outside or not line.strip() or _HEADING.match(line) or _RULE.fullmatch(line):
+            # a line of = or - right below a paragraph's only line makes that line a heading
+            underlined = outside and re.fullmatch(r"\s{0,3}(=+|-{2,})\s*", line) and line.strip()
+            if block and not (underlined and block.kind == "prose" and "\n" not in text[block.start : block.end]):
+                yield block
+            block = None
             continue
-        left = start + len(line) - len(line.lstrip())
-        if open_start is None:
-            open_start = left
-            open_kind = "line" if re.match(r"\s*(?:[-*+]\s|\d+[.)]\s|\|)", line) else "prose"
-        open_end = start + len(line.rstrip())
-    if open_start is not None:
-        yield open_start, open_end, open_kind
+        item, quote = _ITEM.match(line), _QUOTE.match(line)
+        end = start + len(line.rstrip())
+        if block and not item and (not quote or block.kind == "quote"):
+            block.end = end
+            continue
+        if block:
+            yield block
+        left = start + (quote.end() if quote else len(line) - len(line.lstrip()))
+        block = _Block("item" if item else "quote" if quote else "prose", min(left, end), end)
+    if block:
+        yield block
 
 
-def _within(text: str) -> Iterator[tuple[int, int]]:
+def _within(text: str) -> Iterator[Span]:
     """Sentences of one paragraph (sentencex), with markers joined to the sentence they follow."""
     import sentencex
 
     start = 0
-    ends = [boundary["end_index"] for boundary in sentencex.get_sentence_boundaries("en", text)]
-    for position, end in enumerate(ends):
-        last = position == len(ends) - 1
-        piece = text[start:end]
-        rest = text[end:]
-        marker = re.match(r"\s*(?:\[\d+\])+", rest)
-        if marker and not last and not re.match(r"\s*(?:\[\d+\])+\s*$", rest):
-            end += marker.end()
-            piece = text[start:end]
-        elif marker:
-            end = len(text)
-            piece, last = text[start:end], True
-        if not last and (_NOT_AN_END.search(piece.rstrip()) or not piece.strip()):
+    for boundary in sentencex.get_sentence_boundaries("en", text):
+        end = boundary["end_index"]
+        if end <= start:
             continue
-        left = start + len(piece) - len(piece.lstrip())
-        right = start + len(piece.rstrip())
-        if right > left:
-            yield left, right
+        marker = _MARKERS.match(text, end)
+        # a marker that ends the text, or that a new sentence follows, belongs to the sentence before it
+        end = marker.end() if marker else end
+        if end < len(text) and _NOT_AN_END.search(text[start:end].rstrip()):
+            continue
+        yield from _trimmed(text, start, end)
         start = end
-        if last:
-            return
+    yield from _trimmed(text, start, len(text))
+
+
+def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
+    piece = text[start:end]
+    left, right = start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
+    if right > left:
+        yield Span(left, right)

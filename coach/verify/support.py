@@ -1,7 +1,9 @@
-"""How well a reference supports a claim: features of embedding and overlap, and a quadratic logistic model over them.
+"""How well a reference supports a claim: features of embedding and overlap, and boosted trees over them.
 
-The weights in weights.json are fitted by `python -m evals.grounding` on AttributionBench's dev split; five-fold
-cross-validated (grouped by reference) the model has an AUC of .80 where word overlap alone has .70.
+The trees in coach/verify_weights.json are fitted by `python -m evals.grounding`. They are monotone: more overlap or a
+higher cosine never lowers the score, so a sentence copied word for word is never worse than its paraphrase, and text
+unlike the training data is not scored by extrapolation. A cross-encoder takes their place by replacing `measure` and
+`probability` here; nothing else looks at the features.
 """
 
 from __future__ import annotations
@@ -10,28 +12,33 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from rapidfuzz.distance import LCSseq
 
-from coach.verify.facts import NEGATION
+from coach.errors import ConfigError
+from coach.verify.facts import contradicts, find_facts, has_negation, missing_facts
+from coach.verify.words import content_words
 
 if TYPE_CHECKING:
     from coach.domain import Vectors
 
-WEIGHTS = Path(__file__).parent / "weights.json"
+_Item = TypeVar("_Item")
+WEIGHTS = Path(__file__).parent.parent / "verify_weights.json"
 MOST_PIECES = 60  # sentences of a long reference that are compared, chosen by shared words
-
-_STOP = frozenset("a an and are as at be been but by can for from had has have he her his if in into is it its may of on "
-                  "or she so than that the their them then there these they this to was were will with you your".split())
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A text that may support a claim: its sentences, its windows of two sentences, and their unit vectors."""
+    """A text that may support a claim: its sentences, its windows of two sentences, and their unit vectors.
+
+    Where there is one sentence only it is also the window.
+    """
 
     text: str
     pieces: tuple[str, ...]
@@ -42,67 +49,79 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What is measured of a claim and a reference; cosines are to the claim, recalls are shares of the claim's items."""
+    """What is measured of a claim and a reference: cosines are to the claim, recalls are shares of its items."""
 
     best_cosine: float
     window_cosine: float
-    top_cosine: float
+    centre_cosine: float  # to the mean of the three nearest spans
     mean_cosine: float
     word_recall: float
+    long_word_recall: float  # words weighted by their length: long words are the rarer ones
     piece_word_recall: float
     window_word_recall: float
+    best_word_recall: float
     bigram_recall: float
     window_bigram_recall: float
-    number_recall: float
-    name_recall: float
-    length_ratio: float
     gram_recall: float
     window_gram_recall: float
     subsequence: float
+    longest_gap: float  # the longest run of the claim's words that the reference lacks
+    name_recall: float
+    window_name_recall: float
+    fact_recall: float
     negation_differs: float
+    contradicted: float
+    length_ratio: float
     claim_length: float
     reference_length: float
-    best_word_recall: float
 
 
 def measure(claim: str, claim_vector: Vectors, reference: Reference) -> Features:
     """The features of one claim against one reference."""
-    windows = reference.windows or reference.pieces
-    window_vectors = reference.window_vectors if reference.windows else reference.piece_vectors
-    cosines, window_cosines = reference.piece_vectors @ claim_vector, window_vectors @ claim_vector
-    everything = np.sort(np.concatenate([cosines, window_cosines]))
+    cosines, window_cosines = reference.piece_vectors @ claim_vector, reference.window_vectors @ claim_vector
+    vectors = np.concatenate([reference.piece_vectors, reference.window_vectors])
+    nearest = np.argsort(-np.concatenate([cosines, window_cosines]), kind="stable")[:3]
+    centre, mean = vectors[nearest].mean(0), reference.piece_vectors.mean(0)
     piece = reference.pieces[int(cosines.argmax())]
-    window = windows[int(window_cosines.argmax())]
+    window = reference.windows[int(window_cosines.argmax())]
     words, known = content_words(claim), content_words(reference.text)
-    near, around = content_words(piece), content_words(window)
-    pairs = set(zip(words, words[1:], strict=False))
-    spans = {*reference.pieces, *reference.windows}
+    near, around = set(content_words(piece)), content_words(window)
+    wanted, found = set(words), set(known)
+    facts = find_facts(claim)
+    missing = len(missing_facts(facts, [find_facts(reference.text)], reference.text)) if facts.count else 0
+    lengths = sum(map(len, wanted)) or 1
     return Features(
-        best_cosine=float(cosines.max()), window_cosine=float(window_cosines.max()),
-        top_cosine=float(everything[-3:].mean()), mean_cosine=float(reference.piece_vectors.mean(0) @ claim_vector),
-        word_recall=_share(set(words), set(known)), piece_word_recall=_share(set(words), set(near)),
-        window_word_recall=_share(set(words), set(around)),
-        bigram_recall=_share(pairs, set(zip(known, known[1:], strict=False))),
-        window_bigram_recall=_share(pairs, set(zip(around, around[1:], strict=False))),
-        number_recall=_share(set(_numbers(claim)), set(_numbers(reference.text))),
-        name_recall=_share(_names(claim), {word.lower() for word in re.findall(r"\w[\w-]+", reference.text)}),
-        length_ratio=min(2.0, len(words) / max(1, len(around))),
+        best_cosine=float(cosines.max()),
+        window_cosine=float(window_cosines.max()),
+        centre_cosine=float(centre @ claim_vector / max(1e-9, float(np.linalg.norm(centre)))),
+        mean_cosine=float(mean @ claim_vector),
+        word_recall=_share(wanted, found),
+        long_word_recall=sum(map(len, wanted & found)) / lengths if wanted else 1.0,
+        piece_word_recall=_share(wanted, near),
+        window_word_recall=_share(wanted, set(around)),
+        best_word_recall=max(_share(wanted, set(content_words(span))) for span in reference.windows),
+        bigram_recall=_share(_bigrams(words), _bigrams(known)),
+        window_bigram_recall=_share(_bigrams(words), _bigrams(around)),
         gram_recall=_share(_grams(claim), _grams(reference.text)),
         window_gram_recall=_share(_grams(claim), _grams(window)),
-        subsequence=_common_subsequence(words[:60], around[:120]) / max(1, len(words)),
-        negation_differs=float(bool(NEGATION.search(claim)) != bool(NEGATION.search(window))),
-        claim_length=math.log(len(words) + 1), reference_length=math.log(len(known) + 1),
-        best_word_recall=max(_share(set(words), set(content_words(span))) for span in spans),
+        subsequence=LCSseq.similarity(words, around) / max(1, len(words)),
+        longest_gap=_longest_gap(words, found) / max(1, len(words)),
+        name_recall=_share(_names(claim), set(re.findall(r"\w+", reference.text.lower()))),
+        window_name_recall=_share(_names(claim), set(re.findall(r"\w+", window.lower()))),
+        fact_recall=1.0 - missing / facts.count if facts.count else 1.0,
+        negation_differs=float(has_negation(claim) != has_negation(window)),
+        contradicted=float(contradicts(claim, piece)),
+        length_ratio=min(2.0, len(words) / max(1, len(around))),
+        claim_length=math.log(len(words) + 1),
+        reference_length=math.log(len(known) + 1),
     )
 
 
 def probability(found: Features) -> float:
-    """The probability that the reference supports the claim."""
-    model = _model()
-    x = (np.array(astuple(found)) - model["mean"]) / model["scale"]
-    rows, columns = np.triu_indices(len(x))
-    z = float(model["bias"][0] + model["linear"] @ x + model["quadratic"] @ (x[rows] * x[columns]))
-    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, z))))
+    """The probability that the reference supports the claim, 0 to 1."""
+    values, model = astuple(found), _load_model()
+    score = model.bias + sum(_leaf(tree, values) for tree in model.trees)
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, score))))
 
 
 def choose_pieces(claim: str, pieces: Sequence[str]) -> list[str]:
@@ -114,24 +133,47 @@ def choose_pieces(claim: str, pieces: Sequence[str]) -> list[str]:
     return [pieces[i] for i in sorted(best)]
 
 
-def content_words(text: str) -> list[str]:
-    """Lower-case words without stop words, plural s removed."""
-    words = re.findall(r"[a-z0-9][\w.+#-]*", text.lower())
-    return [word.rstrip(".").rstrip("s") if len(word) > 3 else word.rstrip(".") for word in words if word not in _STOP]
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A split (values[feature] <= threshold goes left) or, where feature is -1, a leaf."""
+
+    feature: int
+    threshold: float
+    left: int
+    right: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """Boosted trees; the logit is the bias plus one leaf of every tree."""
+
+    bias: float
+    trees: tuple[tuple[_Node, ...], ...]
 
 
 @lru_cache(maxsize=1)
-def _model() -> dict[str, Vectors]:
+def _load_model() -> _Model:
     raw = json.loads(WEIGHTS.read_text("utf-8"))
-    return {name: np.atleast_1d(np.array(values)) for name, values in raw.items()}
+    if raw["features"] != [field.name for field in fields(Features)]:
+        raise ConfigError(f"{WEIGHTS} was fitted on other features. Run python -m evals.grounding PAIRS.jsonl anew.")
+    return _Model(raw["bias"], tuple(tuple(_Node(*node) for node in tree) for tree in raw["trees"]))
 
 
-def _numbers(text: str) -> list[str]:
-    return re.findall(r"\d[\d.,]*", text)
+def _leaf(tree: Sequence[_Node], values: Sequence[float]) -> float:
+    node = tree[0]
+    while node.feature >= 0:
+        node = tree[node.left if values[node.feature] <= node.threshold else node.right]
+    return node.value
 
 
 def _names(text: str) -> set[str]:
-    return {word.lower() for word in re.findall(r"(?<!^)(?<![.!?] )\b[A-Z][\w-]+", text)}
+    """Capitalised words that do not begin a sentence."""
+    return {word.lower() for word in re.findall(r"(?<!^)(?<![.!?:] )\b[A-Z]\w+", text)}
+
+
+def _bigrams(words: Sequence[str]) -> set[tuple[str, str]]:
+    return set(pairwise(words))
 
 
 def _grams(text: str) -> set[str]:
@@ -139,15 +181,13 @@ def _grams(text: str) -> set[str]:
     return {plain[i : i + 4] for i in range(len(plain) - 3)}
 
 
-def _share(wanted: set[Any], found: set[Any]) -> float:
+def _longest_gap(words: Sequence[str], found: set[str]) -> int:
+    longest = run = 0
+    for word in words:
+        run = 0 if word in found else run + 1
+        longest = max(longest, run)
+    return longest
+
+
+def _share(wanted: set[_Item], found: set[_Item]) -> float:
     return len(wanted & found) / len(wanted) if wanted else 1.0
-
-
-def _common_subsequence(one: Sequence[str], other: Sequence[str]) -> int:
-    previous = [0] * (len(other) + 1)
-    for word in one:
-        current = [0]
-        for column, known in enumerate(other):
-            current.append(previous[column] + 1 if word == known else max(previous[column + 1], current[column]))
-        previous = current
-    return previous[-1]
