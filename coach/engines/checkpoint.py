@@ -92,6 +92,7 @@ def load_checkpoint(
         processor = auto_processor.from_pretrained(**location) if takes_images else None
         tokenizer = processor.tokenizer if processor else transformers.AutoTokenizer.from_pretrained(**location)
         model = model.to(device).eval().requires_grad_(False)
+        model.get_output_embeddings().register_forward_pre_hook(_as_matrix)
     if not tokenizer.chat_template and not getattr(processor, "chat_template", None):
         raise EngineUnavailable(f"{weights.path} has no chat template: it is a base model. Choose an instruct model.")
     published = model.generation_config
@@ -111,6 +112,16 @@ def load_checkpoint(
         device=device,
         dtype=str(precision).removeprefix("torch."),
     )
+
+
+def _as_matrix(_: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Give the head's input the strides of a plain matrix.
+
+    After the prompt generate keeps the last position, a slice whose strides make ATen's matmul (should_fold) choose bmm
+    and copy the whole head first: measured 0.45 of 1.5 s for 730 tokens with a 136M-parameter head.
+    """
+    (hidden,) = arguments
+    return (hidden.flatten(0, -2).view(hidden.shape),)
 
 
 def has_fast_bfloat16() -> bool:

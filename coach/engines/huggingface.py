@@ -38,8 +38,9 @@ Result = TypeVar("Result")
 class HuggingFaceEngine:
     """One checkpoint in this process; requests wait for each other.
 
-    Greedy decoding of a single prompt uses prompt lookup, which leaves the answer as it is. It is never combined with a
-    prefix cache: transformers 5.23 then feeds the prompt twice and answers differ.
+    Greedy decoding of a single prompt uses prompt lookup: the same answer in float32; in bfloat16 a near tie can fall the
+    other way, as with any other number of rows in a product. It is never combined with a prefix cache: transformers 5.23
+    then feeds the prompt twice and answers differ.
     """
 
     name = "huggingface"
