@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from bots.commands import index, knowledge, models, serve, skills
+from bots.commands import accounts, index, knowledge, models, serve, skills
 from bots.commands.console import (
     Json,
     Mode,
@@ -35,6 +35,7 @@ app.add_typer(knowledge.app, name="knowledge")
 for command in (skills.roadmap, skills.gap, skills.resume, skills.interview, skills.advise, serve.serve, serve.discord):
     app.command()(command)
 app.add_typer(skills.profile_app, name="profile")
+app.add_typer(accounts.app, name="accounts")
 
 EXIT_CODES: tuple[tuple[type[CoachError], int], ...] = (
     (ConfigError, 3), (KnowledgeError, 4), (EngineError, 5), (StoreError, 3), (RequestError, 2))

@@ -267,12 +267,3 @@ def _source_markdown(passage: Passage) -> str:
     link = safe_link(passage.source)
     shown = f"{name} <{link}>" if link else f"{name} ({escape_markdown(passage.source)})" if passage.source else name
     return shown + (f" (as of {passage.as_of})" if passage.as_of else "")
-
-
-def render_plain(answer: Answer) -> str:
-    """The answer and its sources as plain text."""
-    sources = "\n".join(
-        f"[{number}] {passage.title}{', ' + passage.heading if passage.heading else ''}"
-        f"{' (' + passage.as_of + ')' if passage.as_of else ''} {passage.source}".rstrip()
-        for number, passage in enumerate(answer.citations, start=1))
-    return _INVISIBLE.sub("", answer.text + (f"\n\nSources\n{sources}" if sources else ""))

@@ -62,23 +62,26 @@ class Accounts:
         if not check_password(password, stored) or name not in self.passwords:
             return None
         body = base64.urlsafe_b64encode(f"{int(time.time()) + SESSION_SECONDS}:{name}".encode()).decode()
-        return f"{body}.{self._sign(body)}"
+        return f"{body}.{self._sign(body, name)}"
 
     def _session_user(self, cookie: str) -> str | None:
         body, _, signature = cookie.partition(".")
-        if not body or not hmac.compare_digest(signature.encode(), self._sign(body).encode()):
+        try:
+            expires, _, name = base64.urlsafe_b64decode(body).decode().partition(":")
+        except ValueError:
             return None
-        expires, _, name = base64.urlsafe_b64decode(body).decode().partition(":")
-        return name if int(expires) > time.time() and name in self.passwords else None
+        if name not in self.passwords or not hmac.compare_digest(signature.encode(), self._sign(body, name).encode()):
+            return None
+        return name if int(expires) > time.time() else None
 
     def _key_owner(self, key: str) -> str | None:
         digest = hashlib.sha256(key.encode()).hexdigest()
         owners = [name for name, stored in self.keys.items() if hmac.compare_digest(stored.encode(), digest.encode())]
         return f"key:{owners[0]}" if owners and owners[0] not in self.passwords else owners[0] if owners else None
 
-    def _sign(self, body: str) -> str:
-        # A changed password ends the sessions that the old one opened.
-        return hmac.new(self.secret, body.encode(), hashlib.sha256).hexdigest()
+    def _sign(self, body: str, name: str) -> str:
+        # The stored password takes part, so that a changed one ends the sessions that the old one opened.
+        return hmac.new(self.secret, f"{body}\0{self.passwords[name]}".encode(), hashlib.sha256).hexdigest()
 
 
 def load_accounts(settings: Settings) -> Accounts:

@@ -238,11 +238,9 @@ class Coach:
         retrieve = time.perf_counter() - clock
         yield Retrieved(evidence.passages)
         has_images = any(a.media_type.startswith("image/") for a in request.attachments)
-        if confidence < self.settings.evidence_threshold and not has_images:
-            declined = self._decline(evidence, confidence, retrieve)
-            for sentence in declined.sentences:
-                yield SentenceReady(sentence, ())
-            yield declined
+        covered = confidence >= self.settings.evidence_threshold
+        if not covered and not has_images:
+            yield from self._decline(evidence, confidence, retrieve)
             return
         draft = _Draft(evidence, confidence, retrieve)
         notice = ""
@@ -255,7 +253,8 @@ class Coach:
                     yield from self._write(request, draft, cancel)
             except EngineError as error:
                 log.warning("the engine failed: %s", error)
-                notice = f"The language model did not answer, so this is quoted from the documents. ({error})"
+                notice = (f"The language model stopped before its end. ({error})" if draft.sentences else
+                          f"The language model did not answer, so this is quoted from the documents. ({error})")
         if draft.sentences:
             if cancel.is_set():
                 notice = "Stopped."
@@ -266,12 +265,18 @@ class Coach:
         if cancel.is_set():
             yield self._finish(draft, mode, "Stopped.")
             return
+        if not covered:  # the model was asked about an image only, and nothing came of it
+            yield from self._decline(evidence, confidence, retrieve, notice)
+            return
         yield from self._quote(request, draft)
         yield self._finish(draft, "quote", notice)
 
     def _write(self, request: Request, draft: _Draft, cancel: threading.Event) -> Iterator[Event]:
         """Generate, and let each sentence through that the evidence supports."""
         engine = self.engine()
+        if any(a.media_type.startswith("image/") for a in request.attachments) and not engine.accepts_images:
+            raise RequestError(f"{engine.model} does not read images. Choose a model that does, such as gemma-3-4b-it, or "
+                               "ask without the image.")
         draft.engine, draft.model = engine.name, engine.model
         clock = time.perf_counter()
         options = GenerationOptions(max_tokens=self.settings.answer_tokens, think=request.think or self.settings.think,
@@ -326,7 +331,7 @@ class Coach:
 
     def _quote(self, request: Request, draft: _Draft) -> Iterator[Event]:
         quotes = quote.choose_quotes(request.text, draft.evidence.query_vector, draft.evidence.passages,
-                                     self._parts.embedder, split_sentences, compared=len(self._names(request.text)[1]))
+                                     self._parts.embedder, split_sentences, compared=draft.evidence.compared)
         written = [sentence.text for sentence in draft.sentences]
         for item in quotes:
             if written and quote.repeats(item.text, written):
@@ -350,7 +355,7 @@ class Coach:
             suggestions=tuple(dict.fromkeys(followups))[:3], thinking=draft.thinking.strip(), notice=notice,
         )
 
-    def _decline(self, evidence: Evidence, confidence: float, retrieve: float) -> Answer:
+    def _decline(self, evidence: Evidence, confidence: float, retrieve: float, notice: str = "") -> Iterator[Event]:
         """Nothing that answers the question: say so and name what is near."""
         outside = evidence.cosine < IN_FIELD_COSINE
         near = list(dict.fromkeys(p.heading if p.heading.endswith("?") else p.title for p in evidence.passages))[:3]
@@ -362,9 +367,11 @@ class Coach:
             missing = f" (nothing about {', '.join(evidence.missing_names)})" if evidence.missing_names else ""
             texts = [f"My documents do not answer that{missing}, so I would rather not guess."]
         sentences = tuple(Sentence(text, verdict="computed") for text in texts)
-        return Answer(outcome, sentences, mode="courtesy", confidence=Confidence(round(confidence, 3), 0.0),
-                      engine="none", index_version=evidence.version, timings=Timings(retrieve=retrieve),
-                      suggestions=tuple(near) if not outside else STARTERS)
+        for sentence in sentences:
+            yield SentenceReady(sentence, ())
+        yield Answer(outcome, sentences, mode="courtesy", confidence=Confidence(round(confidence, 3), 0.0),
+                     engine="none", index_version=evidence.version, timings=Timings(retrieve=retrieve),
+                     suggestions=tuple(near) if not outside else STARTERS, notice=notice)
 
 
 @dataclasses.dataclass(slots=True)

@@ -469,3 +469,31 @@ def test_every_answer_has_an_id_and_its_times(make_coach: MakeCoach) -> None:
         assert 0 < answer.timings.first_sentence <= answer.timings.total
         assert answer.timings.retrieve + answer.timings.generate + answer.timings.verify <= answer.timings.total
     assert one.sentences == two.sentences
+
+
+# -- images ------------------------------------------------------------------------------------------------------------
+
+PICTURE = (Attachment("chart.png", "image/png", b"\x89PNG"),)
+FAR = "How tall is the Eiffel tower?"
+
+
+def test_an_image_for_a_model_that_reads_text_only_is_refused_with_the_remedy(make_coach: MakeCoach) -> None:
+    engine = ScriptedEngine(SUPPORTED)
+    engine.accepts_images = False
+    with pytest.raises(RequestError, match=r"does not read images.*gemma-3-4b-it"):
+        make_coach(engine, mode="quote").ask(Request(FAR, attachments=PICTURE))
+    assert not engine.calls
+
+
+def test_an_image_opens_no_door_around_the_evidence_when_the_engine_fails(make_coach: MakeCoach) -> None:
+    engine = ScriptedEngine("x", error=EngineUnavailable("down"), fail_after=0)
+    answer = make_coach(engine, evidence_threshold=1.0).ask(Request(FAR, attachments=PICTURE))
+    assert answer.outcome in {"out_of_scope", "no_evidence"}
+    assert not answer.citations
+    assert "down" in answer.notice
+
+
+def test_a_notice_does_not_call_quoted_what_the_model_wrote(make_coach: MakeCoach) -> None:
+    answer = make_coach(ScriptedEngine(f"{SUPPORTED} {SECOND} More.", error=EngineTimeout("late"), fail_after=14)).ask(DRIFT)
+    assert answer.mode == "write"
+    assert "quoted" not in answer.notice

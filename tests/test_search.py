@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from coach.catalogue.tables import Catalogue
-from coach.domain import Message
+from coach.domain import Message, Passage
 from coach.ingest.build import build_index
 from coach.retrieval.embedder import HashingEmbedder
 from coach.retrieval.search import (
@@ -23,7 +23,7 @@ from coach.retrieval.search import (
     score_evidence,
     search,
 )
-from coach.retrieval.snapshot import Snapshot, SnapshotReader, tokenize
+from coach.retrieval.snapshot import Snapshot, SnapshotReader, tokenize, write_snapshot
 
 AddGuide = Callable[..., Path]
 
@@ -265,3 +265,24 @@ def test_a_name_that_no_passage_has_is_missing(tiny_snapshot: Snapshot, hashing:
 )
 def test_names_are_seen_in_a_question(question: str, names: list[str]) -> None:
     assert proper_names(question) == names
+
+
+# -- what a question compares ------------------------------------------------------------------------------------------
+
+
+def test_a_named_thing_is_kept_even_when_its_row_is_nearly_another_ones(tmp_path: Path, hashing: HashingEmbedder) -> None:
+    """Rows of sibling models are near duplicates: dropping one let a third model speak in its place."""
+    words = "is a chat model with a context of 4,096 tokens, made by Makers and licensed under Apache-2.0 for everybody."
+    rows = [
+        Passage(id=f"catalogue/models/{name}", title=name, text=f"{name} {words}", source="x", kind="catalogue")
+        for name in ("one", "two", "three")
+    ]
+    texts = [row.text for row in rows]
+    vectors = np.repeat(hashing.embed_documents([texts[0]]), 3, axis=0)
+    manifest = write_snapshot(tmp_path, rows, texts, vectors, fingerprint=hashing.fingerprint, chunker="t", documents={})
+    snapshot = Snapshot(tmp_path / manifest.version)
+    named = ["catalogue/models/one", "catalogue/models/two"]
+    found = search(snapshot, hashing, "compare one and two", count=6, first=[*named, "catalogue/models/nowhere"])
+    snapshot.close()
+    assert [passage.id for passage in found.passages[:2]] == named
+    assert found.compared == 2

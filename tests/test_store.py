@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from coach.domain import Answer, Citation, Confidence, Passage, Profile, Sentence, SkillLevel, Source
 from coach.errors import StoreError
+from coach.store.progress import ProgressStore
 from coach.store.sessions import Sessions, answer_from_json, answer_to_json
 from coach.store.tables import MIGRATIONS, Database
 
@@ -158,3 +159,24 @@ def test_a_file_that_is_no_database_is_refused_with_what_to_do(tmp_path: Path) -
     path.write_text("not a database" * 100)
     with pytest.raises(StoreError, match="database_url"):
         Database(f"sqlite:///{path}")
+
+
+def test_votes_steps_and_practice_of_one_user_are_not_another_ones(sessions: Sessions, url: str) -> None:
+    progress = ProgressStore(Database(url))
+    for user in ("anna", "ben"):
+        talk = sessions.start_conversation(user, "talk")
+        sessions.record_turn(user, talk.id, "q", make_answer("shared"))  # the same answer id for both
+    assert sessions.record_feedback("anna", "shared", "up", "annas-reason")
+    progress.add_done("anna", "sql", "working", "2026-11-24")
+    progress.add_practice("anna", "annas-question", 0.5, "2026-11-24", "{}")
+    exported = json.loads(sessions.export_user("ben"))
+    assert (exported["feedback"], exported["done_steps"], exported["practice"]) == ([], [], [])
+    assert progress.done("ben") == ()
+    assert progress.practice("ben") == ()
+    assert [turn.vote for turn in sessions.load_turns("ben", sessions.list_conversations("ben")[0].id)] == [""]
+    assert sessions.record_feedback("ben", "shared", "down")
+    sessions.delete_user("ben")
+    kept = json.loads(sessions.export_user("anna"))
+    assert [row["reason"] for row in kept["feedback"]] == ["annas-reason"]
+    assert [row.question for row in progress.practice("anna")] == ["annas-question"]
+    assert [row.skill for row in progress.done("anna")] == ["sql"]

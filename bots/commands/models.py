@@ -38,7 +38,7 @@ def models_list(context: typer.Context, kind: str = "chat", as_json: Json = Fals
 
 
 @app.command("show")
-def modelsshow(context: typer.Context, name: str, as_json: Json = False) -> None:
+def models_show(context: typer.Context, name: str, as_json: Json = False) -> None:
     """Show everything the catalogue knows about a model, with sources."""
     from coach.app import open_catalogue
     from coach.catalogue.passages import model_sentences

@@ -15,7 +15,7 @@ from coach.catalogue.tables import Catalogue
 from coach.domain import Embedder, Passage
 from coach.errors import KnowledgeError
 from coach.ingest.chunk import chunk_document, embedding_text
-from coach.ingest.read import Document, find_files, read_document
+from coach.ingest.read import read_documents
 from coach.retrieval import snapshot
 from coach.store.embeddings import EmbeddingCache
 
@@ -66,7 +66,7 @@ def _build(
     index_dir: Path, embedder: Embedder, guides: Sequence[Path], catalogue: Catalogue, chunk_tokens: int,
     chroma_url: str, force: bool, progress: Progress, started: float,
 ) -> BuildReport:
-    documents = _read(guides, progress)
+    documents = read_documents(guides, progress)
     rows = catalogue_passages(catalogue)
     chunker = f"{CHUNKER}:{chunk_tokens}"
     hashes = {document.id: document.hash for document in documents} | _hash_rows(rows)
@@ -89,19 +89,6 @@ def _build(
     progress("writing", 1, 1)
     return BuildReport(manifest.version, True, len(documents), len(passages), embedded,
                        time.perf_counter() - started, tuple(pruned))
-
-
-def _read(guides: Sequence[Path], progress: Progress) -> list[Document]:
-    files = find_files(guides)
-    documents = []
-    for position, (root, path) in enumerate(files):
-        documents.append(read_document(path, root))
-        progress("reading", position + 1, len(files))
-    ids = [document.id for document in documents]
-    for document in documents:
-        if ids.count(document.id) > 1:
-            raise KnowledgeError(f"{document.path}: another document has the id {document.id!r} too. Rename one.")
-    return documents
 
 
 def _embed(texts: Sequence[str], embedder: Embedder, cache_path: Path, progress: Progress) -> tuple[np.ndarray, int]:

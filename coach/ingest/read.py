@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,18 +54,23 @@ def find_files(places: Iterable[Path]) -> list[tuple[Path, Path]]:
     return found
 
 
-def read_documents(places: Iterable[Path]) -> list[Document]:
-    """Read every document below the places.
+def read_documents(
+    places: Iterable[Path], progress: Callable[[str, int, int], None] = lambda step, done, total: None
+) -> list[Document]:
+    """Read every document below the places; `progress("reading", done, total)` hears of each.
 
     Raises KnowledgeError with file and line for a document without title or source, or that cannot be read.
     """
-    documents = [read_document(path, root) for root, path in find_files(places)]
-    seen: dict[str, str] = {}
-    for document in documents:
-        if document.id in seen:
-            raise KnowledgeError(f"{document.path} and {seen[document.id]} have the same id {document.id!r}. Rename one.")
-        seen[document.id] = document.path
-    return documents
+    files = find_files(places)
+    documents: dict[str, Document] = {}
+    for position, (root, path) in enumerate(files, start=1):
+        document = read_document(path, root)
+        if document.id in documents:
+            other = documents[document.id].path
+            raise KnowledgeError(f"{document.path} and {other} have the same id {document.id!r}. Rename one.")
+        documents[document.id] = document
+        progress("reading", position, len(files))
+    return list(documents.values())
 
 
 def read_document(path: Path, root: Path) -> Document:

@@ -48,7 +48,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a question found. `coverage` is how well the passages answer it, 0 to 1 (see `score_evidence`)."""
+    """What a question found. The first `compared` passages are the things that the question names to be compared."""
 
     passages: tuple[Passage, ...]
     cosine: float
@@ -56,6 +56,7 @@ class Evidence:
     missing_names: tuple[str, ...]
     query_vector: Vectors
     version: str
+    compared: int = 0
 
 
 def search(
@@ -82,13 +83,13 @@ def search(
     ranked = rank(snapshot, " ".join((query, *synonyms)), vector, count=max(CANDIDATES, count), only=only, arm=arm)
     ranked = [(row, score * (ROW_WEIGHT if snapshot.passages[row].id.startswith(ROWS) else 1.0)) for row, score in ranked]
     ranked.sort(key=lambda item: -item[1])
-    named = [(snapshot.position[id_], 1.0) for id_ in first if id_ in snapshot.position]
-    ranked = named + [item for item in ranked if item[0] not in {row for row, _ in named}]
-    chosen = remove_near_duplicates(snapshot, ranked, count)
+    named = [(snapshot.position[id_], 1.0) for id_ in first if id_ in snapshot.position][:count]
+    others = [item for item in ranked if item[0] not in {row for row, _ in named}]
+    chosen = remove_near_duplicates(snapshot, others, count, kept=named)
     passages = tuple(dataclasses.replace(snapshot.passages[row], score=score) for row, score in chosen)
     cosine = max((float(snapshot.vectors[row] @ vector) for row, _ in chosen), default=0.0)
     coverage, missing = word_coverage(snapshot, query if history else question, passages, explained)
-    return Evidence(passages, cosine, coverage, missing, vector, snapshot.version)
+    return Evidence(passages, cosine, coverage, missing, vector, snapshot.version, len(named))
 
 
 def rank(
@@ -146,10 +147,10 @@ def _standardise(ranking: Sequence[tuple[int, float]]) -> list[tuple[int, float]
 
 
 def remove_near_duplicates(
-    snapshot: Snapshot, ranked: Sequence[tuple[int, float]], count: int
+    snapshot: Snapshot, ranked: Sequence[tuple[int, float]], count: int, *, kept: Sequence[tuple[int, float]] = ()
 ) -> list[tuple[int, float]]:
-    """The best `count`, leaving out passages whose vector nearly equals a better one's."""
-    chosen: list[tuple[int, float]] = []
+    """`kept`, then the best of `ranked` up to `count`, leaving out those whose vector nearly equals an earlier one's."""
+    chosen = list(kept)
     for row, score in ranked:
         if len(chosen) == count:
             break

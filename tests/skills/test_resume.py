@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import docx
 import pypdf
@@ -117,3 +121,36 @@ def test_hidden_instructions_change_nothing(context: SkillContext) -> None:
 
     assert outcome(TEXT).keywords == outcome(attack).keywords
     assert len(outcome(TEXT).remarks) == len(outcome(attack).remarks)
+
+
+PROBE = """
+import resource, socket, subprocess, sys
+sys.argv = ["resume_parser.py", ".txt"]
+sys.path.insert(0, FOLDER)
+import resume_parser as parser
+
+def probe(content, ending):
+    found = [f"memory {resource.getrlimit(resource.RLIMIT_AS)[0]}", f"cpu {resource.getrlimit(resource.RLIMIT_CPU)[0]}",
+             f"files {resource.getrlimit(resource.RLIMIT_FSIZE)[0]}"]
+    for name, attempt in (("socket", lambda: socket.create_connection(("127.0.0.1", 9), timeout=1)),
+                          ("process", lambda: subprocess.run(["true"]))):
+        try:
+            attempt()
+            found.append(name + " allowed")
+        except PermissionError:
+            found.append(name + " refused")
+        except OSError:
+            found.append(name + " allowed")
+    return "; ".join(found), 1, []
+
+parser._parse = probe
+parser.main()
+"""
+
+
+def test_the_parsers_process_is_limited_and_sealed_before_it_reads() -> None:
+    folder = Path(resume.__file__).parent
+    probe = PROBE.replace("FOLDER", repr(str(folder)))
+    done = subprocess.run([sys.executable, "-I", "-c", probe], input=b"x", capture_output=True, timeout=60, check=True)
+    assert json.loads(done.stdout)["text"] == (
+        f"memory {1024**3}; cpu 30; files 0; socket refused; process refused")

@@ -10,8 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
-from bots.web_accounts import hash_password, is_loopback, load_accounts
+from bots.cli import app
+from bots.web_accounts import COOKIE, Accounts, check_password, hash_password, is_loopback, load_accounts
 from coach.errors import ConfigError
 from coach.settings import Settings, load_settings
 
@@ -117,3 +119,22 @@ def test_a_plain_password_in_the_file_is_refused(tmp_path: Path) -> None:
 def test_loopback_is_told_from_the_rest() -> None:
     assert all(is_loopback(host) for host in ("127.0.0.1", "localhost", "::1", "[::1]", "127.8.8.8"))
     assert not any(is_loopback(host) for host in ("0.0.0.0", "10.0.0.1", "localhost.evil.example", ""))
+
+
+def test_a_changed_password_ends_the_sessions_that_the_old_one_opened(settings: Settings, tmp_path: Path) -> None:
+    def accounts_with(password: str) -> Accounts:
+        file = tmp_path / "accounts.toml"
+        file.write_text(f'[users]\nanna = "{hash_password(password)}"\n')
+        return load_accounts(settings.model_copy(update={"auth": str(file), "data_dir": tmp_path}))
+
+    before = accounts_with("old-pw")
+    cookie = before.log_in("anna", "old-pw")
+    assert cookie
+    assert before.identify({}, {COOKIE: cookie}) == "anna"
+    assert accounts_with("new-pw").identify({}, {COOKIE: cookie}) is None
+
+
+def test_the_command_that_the_error_names_makes_a_usable_hash(tmp_path: Path) -> None:
+    made = CliRunner().invoke(app, ["accounts", "hash"], input="anna-pw\nanna-pw\n")
+    assert made.exit_code == 0, made.output
+    assert check_password("anna-pw", made.stdout.strip().splitlines()[-1].strip())
