@@ -38,6 +38,7 @@ class Passage:
 
     `start` and `end` are character offsets of `text` in the document it was cut from, so that
     `document_text[start:end] == text`. `score` is the fused retrieval score of the search that found it, 0 otherwise.
+    `asked_as` are other ways in which people ask for what it says: searched with it, never shown or cited.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Passage:
     audience: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     references: tuple[Source, ...] = ()
+    asked_as: tuple[str, ...] = ()
 
     @property
     def document(self) -> str:
@@ -103,7 +105,10 @@ class Attachment:
 class Request:
     """What a front end hands to the coach. `skill` is "auto" to let the router choose, or the name of a skill.
 
-    `options` are the skill's typed slots as (name, value) pairs, e.g. (("role", "data-scientist"),).
+    `options` are the skill's typed slots as (name, value) pairs, e.g. (("role", "data-scientist"),). `think` None means
+    the setting. `preferences` are the caller's wishes for language, style and length of a written answer; they reach the
+    prompt as such and cannot loosen grounding. `model` names a model to use instead of the default one, where it is at
+    hand. `passages` are evidence for this request only, such as the notes of the Discord server it comes from.
     """
 
     text: str
@@ -114,8 +119,10 @@ class Request:
     options: tuple[tuple[str, str], ...] = ()
     session: str = ""
     user: str = ""
-    think: bool = False
+    think: bool | None = None
     model: str = ""
+    preferences: str = ""
+    passages: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +182,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The result of every capability, through every front end."""
+    """The result of every capability, through every front end.
+
+    `about_images` is what the model said of attached pictures. No document can support it, so it is shown apart, as such.
+    """
 
     outcome: Outcome
     sentences: tuple[Sentence, ...] = ()
@@ -194,6 +204,7 @@ class Answer:
     notice: str = ""
     result: object | None = None
     id: str = ""
+    about_images: str = ""
 
     @property
     def text(self) -> str:

@@ -100,6 +100,8 @@ def test_each_key_of_a_source_is_asked_for(check: Check, key: str) -> None:
         ),
         (HEAD + FIRST + "## Why?\n\nThis is so.\n\n" + FILLER, "under 'Why?' begins with a word that reaches back"),
         (HEAD + FIRST + f"## Why?\n\n{'many words here ' * 25}.\n\n" + FILLER, "under 'Why?' has 75 words; at most 60"),
+        (HEAD.replace("as_of:", 'asked_as: {"Whence?": [x]}\nas_of:') + BODY, "'Whence?', which is no heading"),
+        (HEAD.replace("as_of:", 'asked_as: {lead: [x], "Why?": [x]}\nas_of:') + BODY, "'x' is asked of 'skills/a#lead' too"),
         (HEAD + BODY + "\nIn Oslo 40% of engineers earn $90,000 a year.\n", "a figure without a source: 'In Oslo 40%"),
         (HEAD + BODY + "\nIn Oslo 40% of engineers cycle.[^other]\n", "the mark [^other] names no source"),
     ],

@@ -92,6 +92,7 @@ def test_windows_line_ends_and_a_byte_order_mark_are_read(tmp_path: Path) -> Non
         ("a.md", "---\ntitle: T\nsource: [\n---\nText.\n", r"a\.md, line \d: the front matter is not valid YAML"),
         ("a.md", "---\njust words\n---\nText.\n", r"a\.md, line 2: the front matter must be"),
         ("a.md", "---\ntitle: T\nsources: here\n---\nText.\n", r"a\.md, line 1: `sources` must be a list"),
+        ("a.md", "---\ntitle: T\nsource: S\nasked_as: [x]\n---\nText.\n", r"a\.md, line 1: `asked_as` must hold"),
         ("a.html", "<title>T</title><p>Text</p>", r"a\.html, line 1: the document has no source.*a\.html\.yaml"),
     ],
 )
@@ -221,7 +222,8 @@ def test_everything_that_reaches_the_index_changes_the_hash(tmp_path: Path) -> N
         hash_of("title: T\nsource: S", "Other."),
         hash_of("title: T\nsource: S\nas_of: 2026-01-01"),
         hash_of("title: T\nsource: S\ntopics: [x]"),
+        hash_of("title: T\nsource: S\nasked_as: {lead: [x]}"),
         hash_of("title: T\nsource: S\naudience: [x]"),
     }
     assert first not in changed
-    assert len(changed) == 6
+    assert len(changed) == 7

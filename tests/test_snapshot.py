@@ -180,6 +180,24 @@ def test_every_vector_finds_itself_and_the_manifest_tells_what_is_inside(library
     assert {"passages.jsonl", "vectors.npy"} <= set(manifest.checksums)
 
 
+def test_a_passage_is_found_by_what_people_ask_for_it(library: Library) -> None:
+    front = ("title: Naming\nsource: https://example.org\n"
+             "asked_as: {lead: [zebra crossing at midnight], 'Which one?': [purple umbrella in rain]}")
+    (library.knowledge / "guides" / "wordings.md").write_text(f"---\n{front}\n---\nLead text.\n\n## Which one?\n\nThe other text.\n")
+    report = library.build()
+    snapshot = library.open()
+    assert report.passages == len(snapshot.passages) == len(snapshot.vectors) == snapshot.collection.count() - 2
+    assert snapshot.find_misplaced() == []
+    for wording, id_ in (("zebra crossing at midnight", "wordings#lead"), ("purple umbrella in rain", "wordings#which-one")):
+        row = snapshot.position[id_]
+        vector = library.embedder.embed_queries([wording])[0]
+        assert snapshot.search_dense(vector, 3)[0] == (row, pytest.approx(1.0, abs=1e-4))
+        assert snapshot.search_lexical(wording, 3)[0][0] == row
+        assert snapshot.cosine(row, vector) == pytest.approx(1.0, abs=1e-4)
+        rows = [row for row, _ in snapshot.search_dense(vector, len(snapshot.passages))]
+        assert sorted(rows) == list(range(len(snapshot.passages)))
+
+
 def test_passages_come_back_as_they_went_in(library: Library) -> None:
     library.build()
     passage = next(p for p in library.open().passages if p.id == "skills/sql#which-sql-topics-come-first")

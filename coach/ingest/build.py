@@ -14,18 +14,18 @@ from coach.catalogue.passages import catalogue_passages
 from coach.catalogue.tables import Catalogue
 from coach.domain import Embedder, Passage
 from coach.errors import KnowledgeError
-from coach.ingest.chunk import chunk_document, embedding_text
+from coach.ingest.chunk import chunk_document, embedding_text, lexical_text
 from coach.ingest.read import read_documents
 from coach.retrieval import snapshot
 from coach.store.embeddings import EmbeddingCache
 
-CHUNKER = "headings-1"
+CHUNKER = "headings-2"
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build did. `embedded` counts the chunks that were new; `changed` is False when nothing differed."""
+    """What a build did. `embedded` counts the chunks and wordings that were new; `changed` is False when nothing differed."""
 
     version: str
     changed: bool
@@ -78,11 +78,12 @@ def _build(
     if not passages:
         raise KnowledgeError("There is nothing to index: no readable document was found. Check knowledge_dir.")
     texts = [embedding_text(passage) for passage in passages]
+    texts += [wording for passage in passages for wording in passage.asked_as]
     vectors, embedded = _embed(texts, embedder, index_dir.parent / "embeddings.sqlite", progress)
     progress("writing", 0, 1)
     manifest = snapshot.write_snapshot(
-        index_dir, passages, texts, vectors, fingerprint=embedder.fingerprint, chunker=chunker, documents=hashes,
-        chroma_url=chroma_url,
+        index_dir, passages, [lexical_text(passage) for passage in passages], vectors, chroma_url=chroma_url,
+        fingerprint=embedder.fingerprint, chunker=chunker, documents=hashes,
     )
     snapshot.switch_to(index_dir, manifest.version)
     pruned = snapshot.prune(index_dir)

@@ -13,6 +13,7 @@ from typing import Any
 
 from coach.catalogue.tables import Catalogue
 from coach.errors import KnowledgeError
+from coach.ingest.chunk import split_sections
 from coach.ingest.read import split_front_matter
 
 REQUIRED = ("title", "summary", "topics", "audience", "as_of", "review_by", "licence", "sources")
@@ -84,6 +85,7 @@ def check_knowledge(folder: Path, *, today: date | None = None) -> KnowledgeRepo
         findings += _check_links(guide, guides_dir)
         findings += _check_answers(guide)
         findings += _check_figures(guide)
+    findings += _check_wordings(guides)
     findings += _check_duplicates(guides)
     catalogue = Catalogue(folder / "catalogue")
     findings += [Finding("knowledge/catalogue", 0, problem) for problem in catalogue.problems()]
@@ -211,6 +213,20 @@ def _check_figures(guide: Guide) -> Iterator[Finding]:
         for sentence in re.split(r"(?<=[.!?\]])\s+(?=[A-Z-])", line):
             if FIGURE.search(sentence) and "[^" not in sentence:
                 yield Finding(guide.id, number, f"a figure without a source: {sentence.strip()[:90]!r}.")
+
+
+def _check_wordings(guides: list[Guide]) -> Iterator[Finding]:
+    """Every heading of `asked_as` is there, and no wording leads to two places."""
+    places: dict[str, str] = {}
+    for guide in guides:
+        headings = {section.heading or "lead" for section in split_sections(guide.body)}
+        for heading, wordings in (guide.metadata.get("asked_as") or {}).items():
+            if heading not in headings:
+                yield Finding(guide.id, 1, f"asked_as names {heading!r}, which is no heading of the guide.")
+            for wording in wordings:
+                place = f"{guide.id}#{heading}"
+                if places.setdefault(wording.lower(), place) != place:
+                    yield Finding(guide.id, 1, f"{wording!r} is asked of {places[wording.lower()]!r} too. Reword one.")
 
 
 def _check_duplicates(guides: list[Guide]) -> Iterator[Finding]:

@@ -51,6 +51,7 @@ def chunk_document(document: Document, embedder: Embedder, *, chunk_tokens: int)
     """
     limit = min(chunk_tokens, embedder.max_tokens)
     taken: dict[str, int] = {}
+    asked_as = dict(document.asked_as)
     for section in split_sections(document.text):
         prefix = embedding_prefix(document.title, section.heading)
         capacity = max(32, limit - embedder.count_tokens(prefix))
@@ -63,6 +64,7 @@ def chunk_document(document: Document, embedder: Embedder, *, chunk_tokens: int)
                 text=document.text[start:end], source=document.source, as_of=document.as_of, heading=section.heading,
                 start=start, end=end, audience=document.audience, topics=document.topics,
                 references=document.references,
+                asked_as=asked_as.get(section.heading or "lead", ()) if number == 1 else (),
             )
 
 
@@ -73,8 +75,13 @@ def embedding_prefix(title: str, heading: str) -> str:
 
 
 def embedding_text(passage: Passage) -> str:
-    """The text of a passage as it is embedded and indexed for BM25."""
+    """The text of a passage as it is embedded."""
     return embedding_prefix(passage.title, passage.heading) + passage.text
+
+
+def lexical_text(passage: Passage) -> str:
+    """The text of a passage as BM25 indexes it: with the other ways in which people ask for it."""
+    return "\n".join((embedding_text(passage), *passage.asked_as))
 
 
 def split_spans(

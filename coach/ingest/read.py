@@ -20,7 +20,11 @@ SUFFIXES = {".md", ".markdown", ".html", ".htm", ".pdf", ".docx", ".txt"}
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document's readable text with its metadata. `id` is its path below the folder, without the ending."""
+    """A document's readable text with its metadata. `id` is its path below the folder, without the ending.
+
+    `asked_as` pairs a heading (`lead` for the text before the first) with other ways in which people ask for what stands
+    under it.
+    """
 
     id: str
     title: str
@@ -31,12 +35,14 @@ class Document:
     topics: tuple[str, ...] = ()
     references: tuple[Source, ...] = ()
     path: str = ""
+    asked_as: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def hash(self) -> str:
         """SHA-256 over everything that reaches the index."""
         references = [(r.title, r.publisher, r.url, r.accessed) for r in self.references]
-        parts = (self.id, self.title, self.text, self.source, self.as_of, self.audience, self.topics, references)
+        parts = (self.id, self.title, self.text, self.source, self.as_of, self.audience, self.topics, references,
+                 self.asked_as)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -101,6 +107,7 @@ def read_document(path: Path, root: Path) -> Document:
         id=path.relative_to(root).with_suffix("").as_posix(), title=title, text=text.strip("\n"), source=source,
         as_of=str(metadata.get("as_of") or ""), audience=tuple(map(str, metadata.get("audience") or ())),
         topics=tuple(map(str, metadata.get("topics") or ())), references=sources, path=str(path),
+        asked_as=_asked_as(metadata, path),
     )
 
 
@@ -195,6 +202,13 @@ def _yaml(text: str, path: Path, first_line: int) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise KnowledgeError(f"{path}, line {first_line}: the front matter must be `key: value` lines.")
     return value
+
+
+def _asked_as(metadata: dict[str, Any], path: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    rows = metadata.get("asked_as") or {}
+    if not isinstance(rows, dict) or not all(isinstance(wordings, list) for wordings in rows.values()):
+        raise KnowledgeError(f"{path}, line 1: `asked_as` must hold, for each heading, a list of questions.")
+    return tuple((str(heading), tuple(map(str, wordings))) for heading, wordings in rows.items())
 
 
 def _sources(metadata: dict[str, Any], path: Path) -> tuple[Source, ...]:

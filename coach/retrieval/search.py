@@ -87,7 +87,7 @@ def search(
     others = [item for item in ranked if item[0] not in {row for row, _ in named}]
     chosen = remove_near_duplicates(snapshot, others, count, kept=named)
     passages = tuple(dataclasses.replace(snapshot.passages[row], score=score) for row, score in chosen)
-    cosine = max((float(snapshot.vectors[row] @ vector) for row, _ in chosen), default=0.0)
+    cosine = max((snapshot.cosine(row, vector) for row, _ in chosen), default=0.0)
     coverage, missing = word_coverage(snapshot, query if history else question, passages, explained)
     return Evidence(passages, cosine, coverage, missing, vector, snapshot.version, len(named))
 
@@ -193,7 +193,8 @@ def word_coverage(
     snapshot: Snapshot, question: str, passages: Sequence[Passage], explained: frozenset[str] = frozenset()
 ) -> tuple[float, tuple[str, ...]]:
     """(IDF-weighted share of the question's words found in the passages, names in the question found in none)."""
-    found = {stem for p in passages for stem in snapshot.stems(f"{p.title} {p.heading} {p.text} {' '.join(p.topics)}")}
+    found = {stem for p in passages
+             for stem in snapshot.stems(" ".join((p.title, p.heading, p.text, *p.topics, *p.asked_as)))}
     found |= {stem for name in explained for stem in snapshot.stems(name)}
     wanted = {stem: snapshot.idf(stem) for stem in snapshot.stems(question)}
     total = sum(wanted.values())

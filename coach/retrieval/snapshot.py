@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 POINTER = "CURRENT"
 COLLECTION = "passages"
 BATCH = 5000
+WORDING = "?"
+"""Between a passage's id and the number of a wording, in Chroma's ids."""
 KEPT_VERSIONS = 2
 
 
@@ -59,7 +61,9 @@ class Snapshot:
         self._check_files()
         self.passages = read_passages(folder / "passages.jsonl")
         self.position = {passage.id: row for row, passage in enumerate(self.passages)}
-        self.vectors: Vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        stored: Vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        self.vectors, self.wordings = stored[: len(self.passages)], stored[len(self.passages) :]
+        self.wording_rows = np.array([row for row, wording in _entries(self.passages) if wording], dtype=np.int64)
         self._client, self.collection = _open_collection(folder, chroma_url, self.manifest.version, self.vectors[:1])
         import bm25s
 
@@ -73,24 +77,36 @@ class Snapshot:
         return self.manifest.version
 
     def search_dense(self, vector: Vectors, count: int, where: dict[str, Any] | None = None) -> list[tuple[int, float]]:
-        """(row, cosine) of the nearest passages, best first.
+        """(row, cosine) of the nearest passages, best first; a passage is as near as the nearest of its wordings.
 
         A version that was pruned while it is open has lost Chroma's files: the vectors in memory then answer, exactly
         and without the filter `where` (the caller filters again).
         """
         from chromadb.errors import ChromaError
 
+        entries = len(self.passages) + len(self.wordings)
         count = min(count, len(self.passages))
         try:
-            found = self.collection.query(query_embeddings=vector.reshape(1, -1), n_results=count, where=where,
-                                          include=["distances"])
+            found = self.collection.query(
+                query_embeddings=vector.reshape(1, -1), n_results=count * entries // len(self.passages), where=where,
+                include=["distances"])
         except ChromaError as error:
             log.warning("Chroma could not search version %s (%s); searching its vectors in memory", self.version, error)
             cosines = np.asarray(self.vectors) @ vector
+            np.maximum.at(cosines, self.wording_rows, np.asarray(self.wordings) @ vector)
             rows = np.argsort(-cosines, kind="stable")[: len(cosines) if where else count]
             return [(int(row), float(cosines[row])) for row in rows]
-        return [(self.position[id_], 1.0 - float(distance))
-                for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
+        nearest: dict[int, float] = {}
+        for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True):
+            row = self.position[id_.partition(WORDING)[0]]
+            nearest.setdefault(row, 1.0 - float(distance))  # the nearest come first
+        return list(nearest.items())[:count]
+
+    def cosine(self, row: int, vector: Vectors) -> float:
+        """How near a passage, or the nearest of its wordings, is."""
+        wordings = self.wordings[self.wording_rows == row]
+        own = float(self.vectors[row] @ vector)
+        return max(own, float(np.max(wordings @ vector))) if len(wordings) else own
 
     def search_lexical(self, query: str, count: int, allowed: np.ndarray | None = None) -> list[tuple[int, float]]:
         """(row, BM25 score) of the passages that share words with the query, best first."""
@@ -116,14 +132,15 @@ class Snapshot:
         return float(np.log((len(self.passages) + 1) / (frequency + 1)))
 
     def find_misplaced(self) -> list[str]:
-        """The ids of passages whose vector does not find itself; empty when the index is whole."""
+        """The ids of passages and wordings whose vector does not find itself; empty when the index is whole."""
         missing: list[str] = []
-        vectors = np.asarray(self.vectors)
+        vectors = np.concatenate([self.vectors, self.wordings])
+        ids_in_order = [_entry_id(self.passages, entry) for entry in _entries(self.passages)]
         for start in range(0, len(vectors), 256):
             block = vectors[start : start + 256]
             found = self.collection.query(query_embeddings=block, n_results=min(5, len(vectors)), include=["distances"])
             for offset, (ids, distances) in enumerate(zip(found["ids"], found["distances"], strict=True)):
-                own = self.passages[start + offset].id
+                own = ids_in_order[start + offset]
                 if own not in ids and not (distances and distances[-1] < 1e-4):
                     missing.append(own)
         return missing
@@ -196,7 +213,8 @@ def write_snapshot(
 ) -> Manifest:
     """Write a new version in a folder of its own and check it; the pointer is not moved.
 
-    `texts` are what BM25 indexes, `vectors` has shape (len(passages), dim). Raises KnowledgeError when a vector does
+    `texts` are what BM25 indexes; `vectors` has shape (n, dim): a row for each passage, then one for each wording of each
+    passage's `asked_as`, in their order. Raises KnowledgeError when a vector does
     not find itself afterwards.
     """
     version = _new_version(documents, fingerprint, chunker)
@@ -281,7 +299,7 @@ def read_passages(path: Path) -> list[Passage]:
         for line in file:
             raw = json.loads(line)
             raw["references"] = tuple(Source(**reference) for reference in raw["references"])
-            raw["audience"], raw["topics"] = tuple(raw["audience"]), tuple(raw["topics"])
+            raw |= {name: tuple(raw.get(name, ())) for name in ("audience", "topics", "asked_as")}
             passages.append(Passage(**raw))
     return passages
 
@@ -318,21 +336,35 @@ def _write_bm25(folder: Path, texts: Sequence[str]) -> None:
 
 def _write_chroma(folder: Path, passages: Sequence[Passage], vectors: Vectors, chroma_url: str, version: str) -> None:
     client = _client(folder, chroma_url)
-    rows = max(len(passages), 2)
+    entries = _entries(passages)
+    rows = max(len(entries), 2)
     collection = client.create_collection(
         _collection_name(chroma_url, version), embedding_function=None,
         configuration={"hnsw": {"space": "cosine", "ef_construction": 200, "ef_search": 200, "max_neighbors": 32,
                                 "sync_threshold": rows, "batch_size": min(rows, 1000)}},
     )
-    for start in range(0, len(passages), BATCH):
-        part = passages[start : start + BATCH]
+    for start in range(0, len(entries), BATCH):
+        part = entries[start : start + BATCH]
         collection.add(
-            ids=[p.id for p in part], embeddings=np.asarray(vectors[start : start + BATCH], dtype=np.float32),
-            documents=[p.text for p in part], metadatas=[_metadata(p) for p in part],
+            ids=[_entry_id(passages, entry) for entry in part],
+            embeddings=np.asarray(vectors[start : start + BATCH], dtype=np.float32),
+            documents=[passages[row].asked_as[wording - 1] if wording else passages[row].text for row, wording in part],
+            metadatas=[_metadata(passages[row]) for row, _ in part],
         )
     close = getattr(client, "close", None)
     if close:
         close()
+
+
+def _entries(passages: Sequence[Passage]) -> list[tuple[int, int]]:
+    """(row of the passage, 0) for each passage, then (row, number from 1) for each of its wordings: the vectors' order."""
+    return [(row, 0) for row in range(len(passages))] + [
+        (row, number) for row, passage in enumerate(passages) for number in range(1, len(passage.asked_as) + 1)]
+
+
+def _entry_id(passages: Sequence[Passage], entry: tuple[int, int]) -> str:
+    row, wording = entry
+    return passages[row].id + (f"{WORDING}{wording}" if wording else "")
 
 
 def _metadata(passage: Passage) -> dict[str, Any]:
