@@ -9,7 +9,7 @@ import dataclasses
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -82,7 +82,7 @@ class ImagePart(_Body):
 
 
 class ChatMessage(_Body):
-    """One message. System and developer messages are accepted; they cannot loosen grounding and are not used."""
+    """One message. System and developer messages are wishes for language, style and length; they cannot loosen grounding."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[str, StringConstraints(max_length=LONGEST_HISTORY_TEXT)] | Annotated[
@@ -149,7 +149,7 @@ class AskBody(_Body):
     conversation: Annotated[str | None, StringConstraints(pattern=r"^[0-9a-f]{24}$")] = None
     profile: ProfileBody | None = None
     attachments: Annotated[list[FileBody], Field(max_length=4)] = []
-    think: bool = False
+    think: Annotated[bool | None, Field(description="Think first, where the model has the switch; null: the setting.")] = None
     stream: bool | None = None
 
     model_config = ConfigDict(extra="ignore", frozen=True, json_schema_extra={"examples": [
@@ -242,8 +242,12 @@ def _chat_request(body: ChatBody, service: Service, user: str) -> domain.Request
     last = talk[-1].content
     images = [part.image_url.url for part in last if isinstance(part, ImagePart)] if isinstance(last, list) else []
     return domain.Request(texts[-1], skill=skill or "auto", history=history, user=user,
-                          profile=service.sessions.load_profile(user),
+                          profile=service.sessions.load_profile(user), preferences=_preferences(body.messages),
                           attachments=tuple(_image(address, n) for n, address in enumerate(images)))
+
+
+def _preferences(messages: Sequence[ChatMessage]) -> str:
+    return "\n".join(_text_of(message) for message in messages if message.role in {"system", "developer"})
 
 
 def _text_of(message: ChatMessage) -> str:

@@ -26,6 +26,7 @@ MODES = {
     "computed": "Computed from the catalogue",
     "courtesy": "",
 }
+ABOUT_IMAGES = "What the model sees in the picture (not checked)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +250,8 @@ def sentence_separator(last: Sentence | None, sentence: Sentence) -> str:
 def render_sources_markdown(answer: Answer) -> str:
     """The numbered sources, with nearest topics when declined; empty when there are none."""
     parts = []
+    if answer.about_images:
+        parts.append(f"_{ABOUT_IMAGES}:_ {escape_markdown(answer.about_images)}")
     if answer.citations:
         parts.append("**Sources**\n" + "\n".join(
             f"{number}. {_source_markdown(passage)}" for number, passage in enumerate(answer.citations, start=1)))

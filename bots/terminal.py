@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 
+from bots.render import ABOUT_IMAGES
 from coach.domain import Answer, Event, Queued, Retrieved, SentenceReady
 
 _ITEM = re.compile(r"(?:[-*]|\d+[.)])\s")
@@ -61,6 +62,8 @@ class TerminalAnswer:
 
     def _end(self, answer: Answer) -> None:
         self.console.print()
+        if answer.about_images:
+            self.console.print(f"\n[bold]{ABOUT_IMAGES}[/]\n{escape(answer.about_images)}", highlight=False)
         if answer.citations:
             self.console.print("\n[bold]Sources[/]")
         for passage in answer.citations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
@@ -11,10 +12,12 @@ from typing import Any
 import gradio as gr
 
 from bots import render
-from bots.api import history_of
+from bots.api import LARGEST_IMAGE_BYTES, history_of
+from bots.web_forms import empty_field, file_field, read_field
 from bots.web_service import Service
 from coach.admission import Cancelled
-from coach.domain import Answer, Passage, Queued, Request, Retrieved, Sentence, SentenceReady
+from coach.domain import Answer, Attachment, Passage, Queued, Request, Retrieved, Sentence, SentenceReady
+from coach.engines.base import media_type
 from coach.errors import CoachError
 from coach.pipeline import LONGEST_QUESTION, STARTERS
 from coach.store.sessions import Conversation, Turn
@@ -27,6 +30,10 @@ _PANEL = (
     'aria-live="polite"><p class="hint">Every sentence carries a number. Press one and the words it rests on are '
     "shown here, with their date and a link.</p></div></aside>"
 )
+
+
+_PICTURE = ("Add a picture", "image/png,image/jpeg,image/webp", "PNG, JPEG or WebP; it is not kept")
+_ASKED_WITH_A_PICTURE = "Asked with a picture, which is not kept"
 
 
 def user_of(request: gr.Request | None) -> str:
@@ -105,14 +112,24 @@ def build_chat(service: Service) -> ChatParts:
                 )
                 ask = gr.Button("Ask", variant="primary", scale=1, min_width=84, elem_id="ask")
                 stop = gr.Button("Stop", variant="stop", scale=1, min_width=84, visible=False, elem_id="stop")
+            with gr.Row(elem_id="extras", visible=False) as extras:
+                picture = file_field(*_PICTURE, "picture", most_bytes=LARGEST_IMAGE_BYTES)
+                think = gr.Checkbox(label="Think first (slower)", value=False, container=False, elem_id="think")
         with gr.Column(scale=3, min_width=260, elem_id="beside"):
             gr.HTML(apply_default_css=False, value=_PANEL)
 
-    shown = [box, thread, live, conversation, remembered, talks, title, tools, ask, stop]
+    shown = [box, thread, live, conversation, remembered, talks, title, tools, ask, stop, picture]
 
-    async def run(user: str, tab: str, text: str, talk: str, position: int | None) -> AsyncIterator[dict[Any, Any]]:
+    async def run(
+        user: str, tab: str, text: str, talk: str, thinks: bool, *, position: int | None = None, picture_value: Any = None
+    ) -> AsyncIterator[dict[Any, Any]]:
         """Stream one answer; `position` replaces the turns from there on."""
-        question = text.strip()
+        try:
+            images = _images_in(picture_value)
+        except CoachError as error:
+            yield {live: render_problem(text, str(error))}
+            return
+        question = text.strip() or ("What does this picture show?" if images else "")
         if not question:
             yield {live: ""}
             return
@@ -123,6 +140,7 @@ def build_chat(service: Service) -> ChatParts:
             turns = turns[:position]
         yield {
             box: "",
+            picture: empty_field(*_PICTURE, LARGEST_IMAGE_BYTES) if images else gr.skip(),
             thread: render_thread(turns),
             live: render_live(question, (), (), "Looking for evidence…"),
             ask: gr.update(visible=False),
@@ -133,9 +151,12 @@ def build_chat(service: Service) -> ChatParts:
             skill="auto",
             profile=sessions.load_profile(user),
             history=tuple(history_of(turns)),
+            attachments=images,
             session=talk,
             user=user,
+            think=thinks if service.coach.abilities.thinking else None,
         )
+        reading = "Thinking…" if request.think else "Reading…"
         sentences: list[Sentence] = []
         passages: dict[str, Passage] = {}
         answer: Answer | None = None
@@ -145,7 +166,7 @@ def build_chat(service: Service) -> ChatParts:
                 if isinstance(event, Queued):
                     yield {live: render_live(question, (), (), f"Waiting: you are number {event.position} in line.")}
                 elif isinstance(event, Retrieved):
-                    yield {live: render_live(question, (), (), f"Found {len(event.passages)} passages. Reading…")}
+                    yield {live: render_live(question, (), (), f"Found {len(event.passages)} passages. {reading}")}
                 elif isinstance(event, SentenceReady):
                     sentences.append(event.sentence)
                     passages.update((passage.id, passage) for passage in event.passages)
@@ -164,6 +185,9 @@ def build_chat(service: Service) -> ChatParts:
             found = sessions.start_conversation(user)
         elif position is not None:
             sessions.drop_turns_from(user, found.id, position)
+        if images:
+            noted = "; ".join(part for part in (answer.notice.rstrip("."), _ASKED_WITH_A_PICTURE) if part)
+            answer = dataclasses.replace(answer, notice=noted)
         sessions.record_turn(user, found.id, question, answer)
         yield {live: "", **idle, **show(user, found.id)}
 
@@ -181,11 +205,16 @@ def build_chat(service: Service) -> ChatParts:
             tools: render_tools(found),
         }
 
-    async def ask_from_box(text: str, talk: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
-        async for update in run(user_of(request), str(request.session_hash), text, talk, None):
+    async def ask_from_box(
+        text: str, talk: str, thinks: bool, picture_value: Any, request: gr.Request
+    ) -> AsyncIterator[dict[Any, Any]]:
+        tab = str(request.session_hash)
+        async for update in run(user_of(request), tab, text, talk, thinks, picture_value=picture_value):
             yield update
 
-    async def ask_from_page(talk: str, request: gr.Request, event: gr.EventData) -> AsyncIterator[dict[Any, Any]]:
+    async def ask_from_page(
+        talk: str, thinks: bool, request: gr.Request, event: gr.EventData
+    ) -> AsyncIterator[dict[Any, Any]]:
         user, data = user_of(request), _data_of(event)
         position = data.get("position")
         text = str(data.get("text", ""))[:LONGEST_QUESTION]
@@ -197,7 +226,8 @@ def build_chat(service: Service) -> ChatParts:
             str(request.session_hash),
             text,
             talk,
-            position if isinstance(position, int) and position >= 0 else None,
+            thinks,
+            position=position if isinstance(position, int) and position >= 0 else None,
         ):
             yield update
 
@@ -235,25 +265,37 @@ def build_chat(service: Service) -> ChatParts:
         return render_talks(sessions.list_conversations(user_of(request), search=wanted), talk, searched=bool(wanted))
 
     def load(kept: str, request: gr.Request) -> dict[Any, Any]:
-        return show(user_of(request), kept if isinstance(kept, str) else "")
+        can = service.coach.abilities
+        return {
+            **show(user_of(request), kept if isinstance(kept, str) else ""),
+            extras: gr.update(visible=can.images or can.thinking),
+            picture: gr.update(visible=can.images),
+            think: gr.update(visible=can.thinking, value=service.settings.think),
+        }
 
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     many: dict[str, Any] = {**private, "concurrency_limit": None}
-    gr.on([box.submit, ask.click], ask_from_box, [box, conversation], shown, **many, trigger_mode="once")
-    bus.submit(ask_from_page, [conversation], shown, **many, trigger_mode="once")
+    gr.on([box.submit, ask.click], ask_from_box, [box, conversation, think, picture], shown, **many, trigger_mode="once")
+    bus.submit(ask_from_page, [conversation, think], shown, **many, trigger_mode="once")
     bus.click(act, [conversation, search], [*shown], **many)
     stop.click(stop_answer, **private, queue=False)
     fresh.click(begin, [search], shown, **many)
     title.submit(rename, [title, conversation, search], shown, **many)
     search.change(look, [search, conversation], [talks], **many, trigger_mode="always_last")
     _page().unload(leave)
-    return ChatParts(load, [remembered], shown)
+    return ChatParts(load, [remembered], [*shown, extras, think])
 
 
 def _page() -> gr.Blocks:
     page = gr.context.Context.root_block
     assert page is not None  # build_chat is called inside gr.Blocks
     return page
+
+
+def _images_in(value: Any) -> tuple[Attachment, ...]:
+    """The picture that the field holds, named by what its bytes are. Raises UnreadableFile."""
+    found = read_field(value)
+    return (dataclasses.replace(found, media_type=media_type(found.content)),) if found else ()
 
 
 def _data_of(event: gr.EventData) -> dict[str, Any]:
@@ -296,8 +338,8 @@ def render_turn(turn: Turn) -> str:
         f'<div class="turn" data-position="{turn.position}" data-answer="{render.escape(answer.id)}">'
         f"{_question_html(turn.question, editable=True)}"
         f'<div class="answer {answer.outcome}">{_thinking_html(answer.thinking)}<div class="answer-body">'
-        f"{render.render_sentences_html(answer.sentences, answer.citations)}</div>{_meter_html(answer)}"
-        f'{_suggestions_html(answer)}<div class="tools">'
+        f"{render.render_sentences_html(answer.sentences, answer.citations)}</div>{_about_images_html(answer)}"
+        f'{_meter_html(answer)}{_suggestions_html(answer)}<div class="tools">'
         '<button type="button" class="small" data-act="copy">Copy</button>'
         '<button type="button" class="small" data-act="retry">Ask again</button>'
         f'<button type="button" class="small" data-vote="up" aria-pressed="{pressed["up"]}">Helpful</button>'
@@ -392,6 +434,15 @@ def _thinking_html(thinking: str) -> str:
     return (
         f'<details class="thinking"><summary>What the model thought first (not checked)</summary><p>'
         f"{render.escape(thinking).replace(chr(10), '<br>')}</p></details>"
+    )
+
+
+def _about_images_html(answer: Answer) -> str:
+    if not answer.about_images:
+        return ""
+    return (
+        f'<div class="about-images"><small>{render.escape(render.ABOUT_IMAGES)}</small>'
+        f"<p>{render.escape(answer.about_images)}</p></div>"
     )
 
 

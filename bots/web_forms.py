@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -80,16 +81,24 @@ def level_choices() -> list[tuple[str, str]]:
     return [(level.capitalize(), level) for level in ROLE_LEVELS]
 
 
-def file_field(label: str, accept: str, hint: str, elem_id: str) -> gr.HTML:
+def empty_field(label: str, accept: str, hint: str, most_bytes: int = LARGEST_FILE_BYTES) -> dict[str, str]:
+    """The value of a file field in which nothing is chosen; each is new, so that setting it empties the field."""
+    said = render.escape(hint)
+    return {"html": (
+        f'<div class="field" data-new="{time.time_ns()}"><label class="drop" data-most="{most_bytes}">'
+        f'<input type="file" accept="{accept}"><strong>{render.escape(label)}</strong>'
+        f'<span class="drop-said" role="status" data-hint="{said}">{said}</span></label>'
+        '<button type="button" class="small quiet" data-act="forget-file" hidden>Remove the file</button></div>')}
+
+
+def file_field(
+    label: str, accept: str, hint: str, elem_id: str, *, most_bytes: int = LARGEST_FILE_BYTES, visible: bool = True
+) -> gr.HTML:
     """A labelled file field; `read_field` gives what was chosen."""
-    body = (
-        f'<label class="drop" data-most="{LARGEST_FILE_BYTES}"><input type="file" accept="{accept}">'
-        f"<strong>{render.escape(label)}</strong>"
-        f'<span class="drop-said" role="status">{render.escape(hint)}</span></label>'
-    )
     return gr.HTML(
         apply_default_css=False,
-        value={"html": body},
+        visible=visible,
+        value=empty_field(label, accept, hint, most_bytes),
         html_template="${value.html}",
         js_on_load=_FILE_SCRIPT,
         elem_id=elem_id,

@@ -113,8 +113,27 @@
       zone.dispatchEvent(new CustomEvent("coach-file", { bubbles: true, detail: { name: file.name, type: file.type, data } }));
       said.textContent = `${file.name} is ready (${Math.max(1, Math.round(file.size / 1000))} kB)`;
       zone.classList.add("has-file");
+      const remove = closest(zone, ".field").querySelector('[data-act="forget-file"]');
+      remove.hidden = false;
+      if (file.type.startsWith("image/")) {
+        const look = zone.querySelector("img") || zone.insertBefore(document.createElement("img"), said);
+        look.alt = "";
+        look.src = String(reader.result);
+      }
     };
     reader.readAsDataURL(file);
+  }
+
+  function forgetFile(button) {
+    const field = closest(button, ".field");
+    const zone = field.querySelector(".drop");
+    const said = zone.querySelector(".drop-said");
+    zone.dispatchEvent(new CustomEvent("coach-file", { bubbles: true, detail: null }));
+    zone.classList.remove("has-file");
+    zone.querySelectorAll("img").forEach((look) => look.remove());
+    zone.querySelector("input").value = "";
+    said.textContent = said.dataset.hint;
+    button.hidden = true;
   }
 
   const acts = {
@@ -135,6 +154,7 @@
       vote(turn.querySelector('[data-vote="down"]'), turn.querySelector(".why input").value);
     },
     "close-panel": closePanel,
+    "forget-file": forgetFile,
     theme: () => setTheme(!document.body.classList.contains("dark")),
   };
 

@@ -35,6 +35,7 @@ from coach.domain import (
     Timings,
     Usage,
 )
+from coach.engines.select import Abilities, find_abilities
 from coach.errors import EngineError, RequestError
 from coach.retrieval.search import IN_FIELD_COSINE, Evidence, proper_names, score_evidence, search
 from coach.skills.courtesy import courtesy
@@ -53,6 +54,7 @@ LONGEST_QUESTION = 8000
 LONGEST_SENTENCE = 900  # characters
 SURE_EVIDENCE = 0.9  # above it the model is not offered to say that the documents do not answer: small ones overuse it
 SHORTEST_ANSWER_WORDS = 30  # a written answer below this is completed by quotes
+THINKING_TOKENS = 1024  # added to the answer's limit when the model thinks first, at most a quarter of the context
 LEAST_CLAIM_WORDS = 4  # "Yes." shares no word with any evidence, and a support score of one word means nothing
 STARTERS = (
     "How do I become a machine learning engineer?",
@@ -136,6 +138,16 @@ class Coach:
     def embedder(self) -> Embedder:
         """The embedder that the index was built with."""
         return self._parts.embedder
+
+    @property
+    def abilities(self) -> Abilities:
+        """Whether the model that answers reads images and has a thinking switch; nothing is loaded to find out."""
+        engine = self._engine
+        return find_abilities(self.settings, self.catalogue) if engine is None else self._abilities_of(engine)
+
+    def _abilities_of(self, engine: Engine) -> Abilities:
+        card = self.catalogue.find_model(engine.model)
+        return Abilities(engine.accepts_images, card is not None and card.thinking == "switch")
 
     def engine(self) -> Engine:
         """The language model, loaded on first use. Raises EngineError when it cannot be had."""
@@ -237,7 +249,7 @@ class Coach:
         confidence = score_evidence(evidence)
         retrieve = time.perf_counter() - clock
         yield Retrieved(evidence.passages)
-        has_images = any(a.media_type.startswith("image/") for a in request.attachments)
+        has_images = _has_images(request)
         covered = confidence >= self.settings.evidence_threshold
         if not covered and not has_images:
             yield from self._decline(evidence, confidence, retrieve)
@@ -266,7 +278,7 @@ class Coach:
             yield self._finish(draft, mode, "Stopped.")
             return
         if not covered:  # the model was asked about an image only, and nothing came of it
-            yield from self._decline(evidence, confidence, retrieve, notice)
+            yield from self._decline(evidence, confidence, retrieve, notice, draft)
             return
         yield from self._quote(request, draft)
         yield self._finish(draft, "quote", notice)
@@ -274,16 +286,20 @@ class Coach:
     def _write(self, request: Request, draft: _Draft, cancel: threading.Event) -> Iterator[Event]:
         """Generate, and let each sentence through that the evidence supports."""
         engine = self.engine()
-        if any(a.media_type.startswith("image/") for a in request.attachments) and not engine.accepts_images:
+        if _has_images(request) and not engine.accepts_images:
             raise RequestError(f"{engine.model} does not read images. Choose a model that does, such as gemma-3-4b-it, or "
                                "ask without the image.")
         draft.engine, draft.model = engine.name, engine.model
         clock = time.perf_counter()
-        options = GenerationOptions(max_tokens=self.settings.answer_tokens, think=request.think or self.settings.think,
-                                    sampling=None if request.think or self.settings.think else GenerationOptions().sampling)
+        think = self.settings.think if request.think is None else request.think
+        context_tokens = min(engine.context_tokens, self.settings.context_tokens)
+        # Thoughts count against the limit: without room of their own nothing would be left for the answer.
+        room = min(THINKING_TOKENS, context_tokens // 4) if think and self._abilities_of(engine).thinking else 0
+        options = GenerationOptions(max_tokens=self.settings.answer_tokens + room, think=think,
+                                    sampling=None if think else GenerationOptions().sampling)
         prompt = compose.compose(
             request, draft.evidence.passages, count_tokens=engine.count_tokens,
-            context_tokens=min(engine.context_tokens, self.settings.context_tokens), answer_tokens=options.max_tokens,
+            context_tokens=context_tokens, answer_tokens=options.max_tokens,
             instructions=compose.load_prompt("ask" if draft.confidence < SURE_EVIDENCE else "ask_sure"),
         )
         prepared = self._parts.verifier.prepare(prompt.passages)
@@ -321,6 +337,9 @@ class Coach:
             return
         sentence = self._parts.verifier.check(text, prepared, question=request.text)  # type: ignore[arg-type]  # opaque value of prepare()
         draft.verify += time.perf_counter() - clock
+        if sentence is None and _has_images(request):
+            draft.about_images.append(re.sub(r"\s*\[\d+\]", "", text).strip())
+            return
         if sentence is None:
             draft.dropped += 1
             return
@@ -353,9 +372,12 @@ class Coach:
             draft.engine if mode == "write" else "none", draft.model if mode == "write" else "", draft.evidence.version,
             Timings(retrieve=draft.retrieve, generate=draft.generate, verify=draft.verify), draft.usage,
             suggestions=tuple(dict.fromkeys(followups))[:3], thinking=draft.thinking.strip(), notice=notice,
+            about_images=" ".join(draft.about_images),
         )
 
-    def _decline(self, evidence: Evidence, confidence: float, retrieve: float, notice: str = "") -> Iterator[Event]:
+    def _decline(
+        self, evidence: Evidence, confidence: float, retrieve: float, notice: str = "", draft: _Draft | None = None
+    ) -> Iterator[Event]:
         """Nothing that answers the question: say so and name what is near."""
         outside = evidence.cosine < IN_FIELD_COSINE
         near = list(dict.fromkeys(p.heading if p.heading.endswith("?") else p.title for p in evidence.passages))[:3]
@@ -371,7 +393,9 @@ class Coach:
             yield SentenceReady(sentence, ())
         yield Answer(outcome, sentences, mode="courtesy", confidence=Confidence(round(confidence, 3), 0.0),
                      engine="none", index_version=evidence.version, timings=Timings(retrieve=retrieve),
-                     suggestions=tuple(near) if not outside else STARTERS, notice=notice)
+                     suggestions=tuple(near) if not outside else STARTERS, notice=notice,
+                     about_images=" ".join(draft.about_images) if draft else "",
+                     thinking=draft.thinking.strip() if draft else "", model=draft.model if draft else "")
 
 
 @dataclasses.dataclass(slots=True)
@@ -385,6 +409,7 @@ class _Draft:
     cited: dict[str, Passage] = dataclasses.field(default_factory=dict)
     dropped: int = 0
     thinking: str = ""
+    about_images: list[str] = dataclasses.field(default_factory=list)
     usage: Usage = dataclasses.field(default_factory=Usage)
     engine: str = ""
     model: str = ""
@@ -407,6 +432,10 @@ def _complete_sentences(text: str, done: int) -> tuple[list[str], int]:
     # A sentence is finished when another one follows it: its marker [n] may still be on its way.
     finished = [span for span in spans[:-1]]
     return [rest[span.start : span.end] for span in finished], done + (finished[-1].end if finished else 0)
+
+
+def _has_images(request: Request) -> bool:
+    return any(attachment.media_type.startswith("image/") for attachment in request.attachments)
 
 
 def _same(one: str, other: str) -> bool:

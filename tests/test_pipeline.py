@@ -5,14 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from coach.app import build
-from coach.domain import Answer, Attachment, Message, Profile, Request, Retrieved, SentenceReady, SkillLevel
+from coach.domain import (
+    Answer,
+    Attachment,
+    GenerationOptions,
+    Message,
+    Profile,
+    Request,
+    Retrieved,
+    SentenceReady,
+    SkillLevel,
+)
 from coach.engines.scripted import ScriptedEngine
 from coach.errors import ContextOverflow, EngineError, EngineTimeout, EngineUnavailable, KnowledgeError, RequestError
-from coach.pipeline import LONGEST_QUESTION, STARTERS, Coach
+from coach.pipeline import LONGEST_QUESTION, STARTERS, THINKING_TOKENS, Coach
 
 MakeCoach = Callable[..., Coach]
 DRIFT = "What is data drift?"
@@ -182,6 +193,27 @@ def test_the_first_sentence_comes_before_the_model_has_ended(make_coach: MakeCoa
 
 
 # -- thinking ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("model", "setting", "asked", "thinks"), [
+    ("qwen3-0.6b", False, True, True), ("qwen3-0.6b", True, None, True), ("qwen3-0.6b", True, False, False),
+    ("gemma-3-4b-it", False, True, True),
+])
+def test_thinking_is_chosen_per_question_and_has_room_of_its_own_where_the_model_has_the_switch(
+    make_coach: MakeCoach, model: str, setting: bool, asked: bool | None, thinks: bool
+) -> None:
+    seen: list[GenerationOptions] = []
+
+    class Engine(ScriptedEngine):
+        def stream(self, messages: Any, options: GenerationOptions, cancel: Any = None) -> Any:
+            seen.append(options)
+            return super().stream(messages, options, cancel)
+
+    coach = make_coach(Engine(SUPPORTED, model=model), think=setting)
+    coach.ask(Request(DRIFT, think=asked))
+    room = THINKING_TOKENS if thinks and coach.abilities.thinking else 0
+    assert coach.abilities.thinking == (model == "qwen3-0.6b")
+    assert (seen[0].think, seen[0].max_tokens) == (thinks, coach.settings.answer_tokens + room)
 
 
 def test_thinking_is_never_part_of_the_answer(make_coach: MakeCoach) -> None:
@@ -483,6 +515,16 @@ def test_an_image_for_a_model_that_reads_text_only_is_refused_with_the_remedy(ma
     with pytest.raises(RequestError, match=r"does not read images.*gemma-3-4b-it"):
         make_coach(engine, mode="quote").ask(Request(FAR, attachments=PICTURE))
     assert not engine.calls
+
+
+def test_what_the_model_sees_in_a_picture_stands_apart_from_what_the_documents_support(make_coach: MakeCoach) -> None:
+    engine = ScriptedEngine(f"The chart shows a loss that falls from 3 to 1. {SUPPORTED} [1] {SECOND} [1]")
+    answer = make_coach(engine).ask(Request(DRIFT, attachments=PICTURE))
+    assert engine.calls[0][-1].images == (PICTURE[0].content,)
+    assert [sentence.text for sentence in answer.sentences] == [SUPPORTED, SECOND]
+    assert answer.about_images == "The chart shows a loss that falls from 3 to 1."
+    assert answer.dropped == 0
+    assert make_coach(engine).ask(DRIFT).about_images == ""
 
 
 def test_an_image_opens_no_door_around_the_evidence_when_the_engine_fails(make_coach: MakeCoach) -> None:

@@ -27,6 +27,14 @@ class Plan:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What the model that answers can do besides text: read images, and think first when asked to."""
+
+    images: bool = False
+    thinking: bool = False
+
+
 def open_engine(settings: Settings, catalogue: Catalogue, progress: Progress | None = None) -> Engine:
     """The engine that the settings ask for, with its weights loaded.
 
@@ -79,6 +87,18 @@ def find_card(settings: Settings, catalogue: Catalogue) -> ModelCard | None:
         return plan_engine(settings, catalogue).card
     except EngineUnavailable:
         return None
+
+
+def find_abilities(settings: Settings, catalogue: Catalogue) -> Abilities:
+    """What the model in force will be able to do, found without loading or connecting."""
+    try:
+        plan = plan_engine(settings, catalogue)
+    except (ConfigError, EngineUnavailable):
+        return Abilities()
+    sees = plan.card is not None and "image" in plan.card.modalities
+    at_hand = plan.weights is not None and plan.weights.kind != "gguf"  # a GGUF file holds no vision tower
+    images = {"scripted": True, "remote": sees or plan.card is None, "huggingface": sees and at_hand}
+    return Abilities(images.get(plan.kind, False), plan.card is not None and plan.card.thinking == "switch")
 
 
 def plan_engine(settings: Settings, catalogue: Catalogue) -> Plan:

@@ -8,7 +8,7 @@ import pytest
 
 from coach.domain import GenerationOptions, Message
 from coach.engines.base import collect
-from coach.engines.select import explain_choice, find_card, open_engine, plan_engine
+from coach.engines.select import Abilities, explain_choice, find_abilities, find_card, open_engine, plan_engine
 from coach.errors import ConfigError, EngineUnavailable
 from coach.settings import Settings
 
@@ -76,3 +76,13 @@ def test_contradictions_and_unknown_names_say_what_to_do(settings, catalogue, ti
         open_engine(settings(model="all-minilm-l6-v2"), catalogue)
     assert find_card(settings(model="gpt-17"), catalogue) is None
     assert "gpt-17" in explain_choice(settings(model="gpt-17"), catalogue)[0]
+
+
+@pytest.mark.parametrize(("model", "images", "thinking"), [
+    ("gemma-3-270m-it", False, False), ("qwen3-0.6b", False, True), ("smollm3-3b", False, True),
+    ("qwen3-4b-instruct-2507", False, False), ("gemma-3-4b-it", True, False)])
+def test_what_a_model_can_do_is_known_before_it_is_loaded(settings, catalogue, tiny_models, open_tiny, model, images, thinking):
+    expected = find_abilities(settings(model=str(tiny_models[model])), catalogue)
+    assert expected == Abilities(images, thinking)
+    assert open_tiny(model).accepts_images == expected.images
+    assert find_abilities(settings(model="no-such-model"), catalogue) == Abilities()

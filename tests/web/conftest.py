@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -144,6 +145,17 @@ def run_server(coach: Any, settings: Settings) -> Iterator[Server]:
     yield Server(url, stub, app)
     server.should_exit = True
     thread.join(timeout=10)
+
+
+@contextlib.contextmanager
+def run_app(coach: Any, settings: Settings) -> Iterator[httpx.Client]:
+    """A client of the app of a coach of its own, stopped at the end."""
+    running = run_server(coach, settings)
+    server = next(running)
+    with httpx.Client(base_url=server.url, timeout=20) as client:
+        yield client
+    for _ in running:
+        pass
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from coach.domain import Answer, Queued, Request
+from coach.engines.select import Abilities
 
 from .conftest import Server, Visit, make_answer, open_page, slow_script
 
@@ -27,6 +30,83 @@ def test_ask_stream_and_open_a_citation_with_the_words_it_rests_on(visit: Visit)
     assert visit.page.get_attribute("#source-panel .where a", "href") == "https://example.org/handbook"
     visit.page.keyboard.press("Escape")
     assert visit.page.evaluate("document.activeElement.classList.contains('cite')")
+
+
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+
+
+def test_a_picture_reaches_a_model_that_reads_images_and_is_not_kept(
+    browser: Any, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Request] = []
+
+    def script(request: Request, cancel: threading.Event) -> Iterator[Any]:
+        asked.append(request)
+        yield dataclasses.replace(make_answer("Done."), about_images="A <b>falling</b> loss curve.")
+
+    monkeypatch.setattr(server.coach, "abilities", Abilities(images=True), raising=False)
+    server.coach.script = script
+    visit = open_page(browser, server.url)
+    visit.page.wait_for_selector("#picture .drop")
+    assert not visit.page.is_visible("#think")
+    visit.page.set_input_files("#picture input[type=file]", {"name": "a.png", "mimeType": "image/png", "buffer": PIXEL})
+    visit.page.wait_for_selector("#picture .has-file img")
+    visit.ask("What is this?")
+    visit.wait_for_answers(1)
+    assert [(item.media_type, item.content) for item in asked[0].attachments] == [("image/png", PIXEL)]
+    assert "A <b>falling</b> loss curve." in visit.page.inner_text("#thread .about-images")
+    assert "not kept" in visit.page.inner_text("#thread .made")
+    visit.page.wait_for_selector("#picture .drop:not(.has-file)")
+    visit.ask("And without it?")
+    visit.wait_for_answers(2)
+    assert asked[1].attachments == ()
+    visit.page.set_input_files("#picture input[type=file]", {"name": "b.png", "mimeType": "image/png", "buffer": b"no picture"})
+    visit.page.wait_for_selector("#picture .has-file")
+    visit.ask("And this?")
+    visit.page.wait_for_selector("#live .problem:has-text('not a PNG, JPEG or WebP')")
+    visit.page.click('#picture [data-act="forget-file"]')
+    visit.ask("And now?")
+    visit.wait_for_answers(3)
+    visit.page.context.close()
+    assert visit.complaints == visit.foreign == visit.dialogs == []
+
+
+def test_thinking_is_a_choice_where_the_model_has_the_switch_and_is_shown_folded(
+    browser: Any, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool | None] = []
+
+    def script(request: Request, cancel: threading.Event) -> Iterator[Any]:
+        asked.append(request.think)
+        yield dataclasses.replace(make_answer("Done."), thinking="Let me see.")
+
+    monkeypatch.setattr(server.coach, "abilities", Abilities(thinking=True), raising=False)
+    server.coach.script = script
+    visit = open_page(browser, server.url)
+    visit.page.wait_for_selector("#think input")
+    assert not visit.page.is_visible("#picture")
+    visit.ask("One")
+    visit.wait_for_answers(1)
+    visit.page.check("#think input")
+    visit.ask("Two")
+    visit.wait_for_answers(2)
+    assert asked == [False, True]
+    assert "Let me see." not in visit.page.inner_text("#thread .answer-body >> nth=1")
+    assert not visit.page.is_visible("#thread details.thinking p")
+    visit.page.click("#thread details.thinking summary >> nth=1")
+    assert "Let me see." in visit.page.inner_text("#thread details.thinking[open] p")
+    visit.page.context.close()
+    assert visit.complaints == visit.foreign == visit.dialogs == []
+
+
+def test_a_model_that_reads_text_only_is_offered_no_picture(
+    browser: Any, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.coach, "abilities", Abilities(), raising=False)
+    visit = open_page(browser, server.url)
+    visit.page.wait_for_timeout(500)  # the page is filled in by its first request
+    assert not visit.page.is_visible("#extras")
+    visit.page.context.close()
 
 
 def test_sentences_appear_one_by_one(visit: Visit, server: Server) -> None:
