@@ -16,6 +16,7 @@ from bots.bridge import carry
 from coach.admission import Admission, Cancelled
 from coach.domain import Answer, Event, Queued, Request
 from coach.errors import CoachError, EngineUnavailable, QueueFull
+from coach.store.progress import ProgressStore
 from coach.store.sessions import Sessions
 from coach.store.tables import Database
 
@@ -57,7 +58,8 @@ class Service:
     def __init__(self, coach: Coach) -> None:
         self.coach = coach
         self.settings = coach.settings
-        self.sessions = Sessions(Database(coach.settings.database))
+        database = Database(coach.settings.database)
+        self.sessions, self.progress = Sessions(database), ProgressStore(database)
         self.metrics = Metrics()
         own = Admission(coach.settings.queue_size, coach.settings.requests_per_minute)
         self.admission: Admission = getattr(coach, "admission", own)

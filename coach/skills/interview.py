@@ -142,6 +142,30 @@ class DueQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class DayScore:
+    """Mean score of a day's answers."""
+
+    day: str
+    score: float
+    answers: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopicProgress:
+    """What was practised of a topic across all interviews: by day, oldest first, and the question to repeat next."""
+
+    topic: str
+    name: str
+    days: tuple[DayScore, ...]
+    repeat: DueQuestion | None = None
+
+    @property
+    def answers(self) -> int:
+        """How many answers were graded."""
+        return sum(day.answers for day in self.days)
+
+
+@dataclass(frozen=True, slots=True)
 class Interview:
     """An interview in progress or finished."""
 
@@ -260,6 +284,26 @@ def due_questions(practice: Sequence[PracticeRecord]) -> tuple[DueQuestion, ...]
     last = {record.question: record for record in practice if record.card}
     found = [DueQuestion(name, _due(record.card).date().isoformat()) for name, record in last.items()]
     return tuple(sorted(found, key=lambda item: (item.due, item.question)))
+
+
+def track_progress(catalogue: Catalogue, practice: Sequence[PracticeRecord]) -> tuple[TopicProgress, ...]:
+    """Practice by topic, the topic to repeat soonest first. Questions that left the catalogue are left out."""
+    known = [record for record in practice if record.question in catalogue.questions]
+    due = due_questions(known)
+    topics: dict[str, dict[str, list[float]]] = {}
+    for record in known:
+        days = topics.setdefault(catalogue.questions[record.question].topic, {})
+        days.setdefault(record.answered_at[:10], []).append(record.score)
+    found = [
+        TopicProgress(
+            topic,
+            catalogue.skills[topic].name,
+            tuple(DayScore(day, round(sum(s) / len(s), 3), len(s)) for day, s in sorted(days.items())),
+            next((item for item in due if catalogue.questions[item.question].topic == topic), None),
+        )
+        for topic, days in topics.items()
+    ]
+    return tuple(sorted(found, key=lambda item: (item.repeat.due if item.repeat else "9999", item.days[-1].score)))
 
 
 def summarise(catalogue: Catalogue, grades: Sequence[Grade]) -> tuple[TopicScore, ...]:

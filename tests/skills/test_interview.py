@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,24 @@ def test_an_interview_runs_to_its_summary(context: SkillContext) -> None:
     assert last.result.finished
     assert last.result.repeat
     assert "over" in last.text
+
+
+def test_progress_goes_by_topic_and_day_and_names_what_to_repeat(catalogue: Catalogue) -> None:
+    sql = [question.id for question in catalogue.questions.values() if question.topic == "sql"][:2]
+    other = next(question for question in catalogue.questions.values() if question.topic != "sql")
+    first, last = datetime(2026, 11, 1, 12, tzinfo=UTC), datetime(2026, 11, 9, 12, tzinfo=UTC)
+    weak = interview.review(None, sql[0], 0.2, first)
+    better = interview.review(weak, sql[0], 0.9, last)
+    practice = [weak, interview.review(None, sql[1], 0.6, first), interview.review(None, other.id, 1.0, first), better,
+                dataclasses.replace(better, question="gone-from-the-catalogue")]
+    found = {item.topic: item for item in interview.track_progress(catalogue, practice)}
+    assert set(found) == {"sql", other.topic}
+    assert found["sql"].days == (interview.DayScore("2026-11-01", 0.4, 2), interview.DayScore("2026-11-09", 0.9, 1))
+    assert found["sql"].answers == 3
+    due = {item.question: item.due for item in interview.due_questions(practice)}
+    assert due[sql[0]] > "2026-11-09"
+    assert found["sql"].repeat == interview.DueQuestion(sql[1], due[sql[1]])
+    assert interview.track_progress(catalogue, []) == ()
 
 
 def test_least_practised_questions_come_first(catalogue: Catalogue) -> None:

@@ -258,11 +258,35 @@ def test_an_interview_question_is_answered_and_scored(visit: Visit) -> None:
     visit.open_tab("Interview")
     visit.page.click("#interview-begin")
     visit.page.wait_for_selector("#interview-answer textarea", timeout=20_000)
-    question = visit.page.inner_text("#room")
     visit.page.fill("#interview-answer textarea", "Overfitting means that a model learns the noise of its training data.")
     visit.page.click("#interview-send")
-    visit.page.wait_for_function("q => document.querySelector('#room').innerText !== q", arg=question, timeout=20_000)
+    visit.page.wait_for_function(
+        "/\\d of \\d+ points|is not graded/.test(document.querySelector('#room').innerText)", timeout=20_000)
     assert not visit.page.query_selector("#room .problem")
+
+
+def test_practice_is_found_again_in_the_next_session_and_goes_on_by_topic(visit: Visit, server: Server) -> None:
+    visit.open_tab("Interview")
+    visit.page.click("#interview-begin")
+    visit.page.wait_for_selector("#interview-answer textarea", timeout=20_000)
+    put = {visit.page.inner_text("#room .answer-body")}
+    for _ in range(3):  # another question is put, and the words of the button are not graded
+        visit.page.click("#interview-begin")
+        visit.page.wait_for_timeout(700)
+        put.add(visit.page.inner_text("#room .answer-body"))
+    assert all(text.startswith("5 questions.") for text in put)
+    assert len(put) > 1
+    assert server.app.state.service.progress.practice("local") == ()
+    visit.page.fill("#interview-answer textarea", "I don't know")
+    visit.page.click("#interview-send")
+    visit.page.wait_for_selector("#interview-progress:has-text('1 answer')")
+    visit.page.reload()
+    visit.page.wait_for_selector("#thread .starter")
+    visit.open_tab("Interview")
+    visit.page.wait_for_selector("#interview-progress td:has-text('0%')")
+    assert visit.page.inner_text("#interview-progress td:nth-child(4)").strip()
+    visit.page.click("#interview-progress [data-topic]")
+    visit.page.wait_for_selector("#room:has-text('Question 1 of')")
 
 
 def test_models_are_filtered_and_the_machines_memory_moves_the_limit(visit: Visit) -> None:
