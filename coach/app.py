@@ -14,6 +14,7 @@ from coach.capabilities import Capabilities, Routed
 from coach.catalogue.tables import Catalogue, Grade
 from coach.domain import Embedder
 from coach.engines.embedded import EMBEDDED, ensure_embedded
+from coach.engines.pool import NamedModels
 from coach.engines.select import open_engine, plan_engine
 from coach.engines.weights import find_weights
 from coach.errors import ConfigError, EngineUnavailable
@@ -67,6 +68,7 @@ def open_coach(settings: Settings | None = None, *, progress: Report = _silent) 
         admission=Admission(queue_size=settings.queue_size, per_minute=settings.requests_per_minute),
         skills=skills,
         runner=_runner(settings, catalogue, embedder, skills, Database(settings.database)),
+        models=NamedModels(settings, catalogue, progress),
     )
     return Coach(parts)
 

@@ -37,6 +37,7 @@ from coach.domain import (
 )
 from coach.engines.select import Abilities, find_abilities
 from coach.errors import EngineError, RequestError
+from coach.retrieval.own import OwnPassages
 from coach.retrieval.search import IN_FIELD_COSINE, Evidence, proper_names, score_evidence, search
 from coach.skills.courtesy import courtesy
 from coach.verify import Verifier, split_sentences
@@ -44,6 +45,7 @@ from coach.verify import Verifier, split_sentences
 if TYPE_CHECKING:
     from coach.admission import Admission
     from coach.catalogue.tables import Catalogue, Grade
+    from coach.engines.pool import NamedModels
     from coach.retrieval.snapshot import SnapshotReader
     from coach.settings import Settings
     from coach.skills.base import SkillSpec
@@ -92,6 +94,7 @@ class Parts:
     admission: Admission
     skills: tuple[SkillSpec, ...] = ()
     runner: SkillRunner | None = None
+    models: NamedModels | None = None
 
 
 class Coach:
@@ -101,6 +104,7 @@ class Coach:
         self._parts = parts
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
+        self._own = OwnPassages(parts.embedder)
 
     @property
     def settings(self) -> Settings:
@@ -149,6 +153,11 @@ class Coach:
         card = self.catalogue.find_model(engine.model)
         return Abilities(engine.accepts_images, card is not None and card.thinking == "switch")
 
+    @property
+    def models(self) -> NamedModels | None:
+        """The models that a request may name; None when it may name none."""
+        return self._parts.models
+
     def engine(self) -> Engine:
         """The language model, loaded on first use. Raises EngineError when it cannot be had."""
         with self._engine_lock:
@@ -156,14 +165,18 @@ class Coach:
                 self._engine = self._parts.open_engine()
             return self._engine
 
-    def search(self, question: str, *, count: int | None = None, history: Sequence[Message] = ()) -> Evidence:
-        """The evidence for a question, without an answer."""
+    def search(
+        self, question: str, *, count: int | None = None, history: Sequence[Message] = (), own: Sequence[Passage] = ()
+    ) -> Evidence:
+        """The evidence for a question, without an answer. `own` are passages that only this question may use."""
         synonyms, first = self._names(question)
         catalogue = self._parts.catalogue
         explained = frozenset(name for name in proper_names(question)
                               if catalogue.find_skill(name) or catalogue.find_role(name) or catalogue.find_model(name))
-        return search(self._parts.reader.current(), self._parts.embedder, question, history=history,
-                      count=count or self.settings.passages, synonyms=synonyms, first=first, explained=explained)
+        snapshot, count = self._parts.reader.current(), count or self.settings.passages
+        found = search(snapshot, self._parts.embedder, question, history=history, count=count, synonyms=synonyms,
+                       first=first, explained=explained)
+        return self._own.add_to(found, own, question, snapshot, count=count)
 
     def ask(self, request: Request | str, *, cancel: threading.Event | None = None) -> Answer:
         """The whole answer. See `stream` for the errors."""
@@ -204,6 +217,8 @@ class Coach:
             if self._engine is not None:
                 self._engine.close()
                 self._engine = None
+        if self._parts.models is not None:
+            self._parts.models.close()
 
     def _names(self, question: str) -> tuple[list[str], list[str]]:
         """(full names of what the question calls by another name, catalogue rows of the models it compares)."""
@@ -245,7 +260,7 @@ class Coach:
 
     def _answer(self, request: Request, cancel: threading.Event) -> Iterator[Event]:
         clock = time.perf_counter()
-        evidence = self.search(request.text, history=request.history)
+        evidence = self.search(request.text, history=request.history, own=request.passages)
         confidence = score_evidence(evidence)
         retrieve = time.perf_counter() - clock
         yield Retrieved(evidence.passages)
@@ -255,14 +270,14 @@ class Coach:
             yield from self._decline(evidence, confidence, retrieve)
             return
         draft = _Draft(evidence, confidence, retrieve)
-        notice = ""
-        mode: AnswerMode = self.mode
+        model, notice = self._named_model(request)
+        mode: AnswerMode = self._parts.models.mode(model) if model and self._parts.models else self.mode
         if mode == "write" or has_images:
             try:
                 with self._parts.admission.join(request.user or request.session) as ticket:
                     for position in ticket.wait(cancel):
                         yield Queued(position)
-                    yield from self._write(request, draft, cancel)
+                    yield from self._write(request, draft, cancel, model)
             except EngineError as error:
                 log.warning("the engine failed: %s", error)
                 notice = (f"The language model stopped before its end. ({error})" if draft.sentences else
@@ -283,9 +298,21 @@ class Coach:
         yield from self._quote(request, draft)
         yield self._finish(draft, "quote", notice)
 
-    def _write(self, request: Request, draft: _Draft, cancel: threading.Event) -> Iterator[Event]:
+    def _named_model(self, request: Request) -> tuple[str, str]:
+        """(the model that the request names, "" for the default one; why a named one does not answer)."""
+        models = self._parts.models
+        if not request.model or models is None:
+            return "", ""
+        engine = self._engine
+        if request.model == (engine.model if engine else models.default()):
+            return "", ""
+        if models.refuse(request.model):
+            return "", f"{request.model[:60]} is not at hand here, so the default model was asked."
+        return request.model, ""
+
+    def _write(self, request: Request, draft: _Draft, cancel: threading.Event, model: str = "") -> Iterator[Event]:
         """Generate, and let each sentence through that the evidence supports."""
-        engine = self.engine()
+        engine = self._parts.models.engine(model) if model and self._parts.models else self.engine()
         if _has_images(request) and not engine.accepts_images:
             raise RequestError(f"{engine.model} does not read images. Choose a model that does, such as gemma-3-4b-it, or "
                                "ask without the image.")
