@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
 from typing import TypeVar, cast
 
+from coach.errors import EngineTimeout
+
 T = TypeVar("T")
+STOP_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
 
 
 async def carry(
@@ -18,7 +23,8 @@ async def carry(
     """Yield what `open_stream(cancel)` yields, run in one thread of `executor` from beginning to end.
 
     Closing or cancelling this iterator sets `cancel`; the stream stops at its next look at the flag. Errors of the
-    stream are raised here.
+    stream are raised here, and EngineTimeout when it does not end within STOP_SECONDS after `cancel` was set: its reader
+    goes on, whatever hangs behind it.
     """
     loop = asyncio.get_running_loop()
     inbox: asyncio.Queue[object] = asyncio.Queue()
@@ -46,13 +52,25 @@ async def carry(
 
     loop.run_in_executor(executor, pump)
     try:
-        while (item := await inbox.get()) is not end:
+        while (item := await _next_item(inbox, cancel)) is not end:
             if isinstance(item, _Failure):
                 raise item.error
             yield cast(T, item)
     finally:
         left.set()
         cancel.set()
+
+
+async def _next_item(inbox: asyncio.Queue[object], cancel: threading.Event) -> object:
+    stopped_at: float | None = None
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                return await inbox.get()
+        if cancel.is_set():
+            stopped_at = stopped_at or time.monotonic()
+            if time.monotonic() - stopped_at > STOP_SECONDS:
+                raise EngineTimeout(f"The model did not stop within {STOP_SECONDS:g} s of being told to. Ask again later.")
 
 
 class _Failure:

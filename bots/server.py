@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LARGEST_BODY_BYTES = 16_000_000
-DRAIN_SECONDS = 15.0
+DRAIN_SECONDS = 10.0  # with the seconds to stop what still runs, a stream ends within 20 s of SIGTERM
 _TOO_LARGE = f"The request is larger than {LARGEST_BODY_BYTES // 1_000_000} MB."
 # Gradio's page starts with inline scripts and compiles its components' templates, hence unsafe-inline and unsafe-eval;
 # what an answer could do is bounded by the rest: nothing is fetched from, sent to, or framed by another origin.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from bots.bridge import carry
+from bots.bridge import STOP_SECONDS, carry
 from coach.admission import Admission, Cancelled
 from coach.domain import Answer, Event, Queued, Request
 from coach.errors import CoachError, EngineUnavailable, QueueFull
@@ -153,7 +153,7 @@ class Service:
             await asyncio.sleep(0.05)
         for flag in list(self._running):
             flag.set()
-        deadline = time.monotonic() + 3.0
+        deadline = time.monotonic() + STOP_SECONDS + 1.0
         while self._running and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
 

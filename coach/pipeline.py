@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from coach import compose, quote
@@ -43,7 +44,7 @@ from coach.skills.courtesy import courtesy
 from coach.verify import Verifier, split_sentences
 
 if TYPE_CHECKING:
-    from coach.admission import Admission
+    from coach.admission import Admission, Ticket
     from coach.catalogue.tables import Catalogue, Grade
     from coach.engines.pool import NamedModels
     from coach.retrieval.snapshot import SnapshotReader
@@ -245,7 +246,10 @@ class Coach:
         if skill != "ask" and runner is not None:
             yield from self._run_skill(dataclasses.replace(request, skill=skill), runner)
             return
-        yield from self._answer(request, cancel)
+        writes = self.mode == "write" or _has_images(request) or bool(request.model)
+        # The place in line is taken before anything is said, so that a full queue is a refusal and not a broken answer.
+        with self._parts.admission.join(request.user or request.session) if writes else nullcontext() as ticket:
+            yield from self._answer(request, cancel, ticket)
 
     def _run_skill(self, request: Request, runner: SkillRunner) -> Iterator[Event]:
         def find(question: str, count: int) -> Sequence[Passage]:
@@ -258,7 +262,7 @@ class Coach:
             yield SentenceReady(sentence, cited)
         yield dataclasses.replace(answer, index_version=self.index_version)
 
-    def _answer(self, request: Request, cancel: threading.Event) -> Iterator[Event]:
+    def _answer(self, request: Request, cancel: threading.Event, ticket: Ticket | None) -> Iterator[Event]:
         clock = time.perf_counter()
         evidence = self.search(request.text, history=request.history, own=request.passages)
         confidence = score_evidence(evidence)
@@ -272,12 +276,11 @@ class Coach:
         draft = _Draft(evidence, confidence, retrieve)
         model, notice = self._named_model(request)
         mode: AnswerMode = self._parts.models.mode(model) if model and self._parts.models else self.mode
-        if mode == "write" or has_images:
+        if ticket is not None and (mode == "write" or has_images):
             try:
-                with self._parts.admission.join(request.user or request.session) as ticket:
-                    for position in ticket.wait(cancel):
-                        yield Queued(position)
-                    yield from self._write(request, draft, cancel, model)
+                for position in ticket.wait(cancel):
+                    yield Queued(position)
+                yield from self._write(request, draft, cancel, model)
             except EngineError as error:
                 log.warning("the engine failed: %s", error)
                 notice = (f"The language model stopped before its end. ({error})" if draft.sentences else

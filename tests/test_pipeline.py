@@ -22,7 +22,15 @@ from coach.domain import (
     SkillLevel,
 )
 from coach.engines.scripted import ScriptedEngine
-from coach.errors import ContextOverflow, EngineError, EngineTimeout, EngineUnavailable, KnowledgeError, RequestError
+from coach.errors import (
+    ContextOverflow,
+    EngineError,
+    EngineTimeout,
+    EngineUnavailable,
+    KnowledgeError,
+    QueueFull,
+    RequestError,
+)
 from coach.pipeline import LONGEST_QUESTION, STARTERS, THINKING_TOKENS, Coach
 
 MakeCoach = Callable[..., Coach]
@@ -490,6 +498,17 @@ def test_without_an_index_the_error_says_what_to_run(make_coach: MakeCoach, tmp_
 def test_the_mode_follows_the_grade_unless_it_is_set(make_coach: MakeCoach) -> None:
     assert make_coach(mode="auto").mode == "write"
     assert make_coach(mode="quote").mode == "quote"
+
+
+def test_a_full_queue_refuses_before_anything_is_said(make_coach: MakeCoach) -> None:
+    coach = make_coach(SUPPORTED, queue_size=1)
+    with coach.admission.join("one") as running:
+        assert list(running.wait()) == []
+        with coach.admission.join("two"):
+            with pytest.raises(QueueFull, match="wait already"):
+                next(coach.stream(Request(DRIFT, user="three")))
+            assert make_coach(mode="quote", queue_size=1).ask(DRIFT).outcome == "answered"
+    assert coach.ask(Request(DRIFT, user="three")).outcome == "answered"
 
 
 def test_every_answer_has_an_id_and_its_times(make_coach: MakeCoach) -> None:

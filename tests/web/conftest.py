@@ -51,12 +51,17 @@ A machine learning engineer earns more than a data analyst in most countries. [x
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The scripted engine over one small guide and the real catalogue."""
-    knowledge = tmp_path_factory.mktemp("knowledge")
-    (knowledge / "guides").mkdir()
+    return make_settings(tmp_path_factory.mktemp("server"))
+
+
+def make_settings(folder: Path) -> Settings:
+    """Settings whose knowledge and data lie in `folder`."""
+    knowledge = folder / "knowledge"
+    (knowledge / "guides").mkdir(parents=True)
     (knowledge / "guides" / "way-in.md").write_text(GUIDE, "utf-8")
     (knowledge / "catalogue").symlink_to(REPOSITORY / "knowledge" / "catalogue")
-    return load_settings(engine="scripted", embedder="hashing", data_dir=tmp_path_factory.mktemp("data"),
-                         knowledge_dir=knowledge, requests_per_minute=100_000, port=0, evidence_threshold=0.1, mode="quote")
+    return load_settings(engine="scripted", embedder="hashing", data_dir=folder / "data", knowledge_dir=knowledge,
+                         requests_per_minute=100_000, port=0, evidence_threshold=0.1, mode="quote")
 
 
 @dataclass
@@ -190,6 +195,11 @@ def client(server: Server) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Debian's Chromium."""
+    yield from launch_chromium()
+
+
+def launch_chromium() -> Iterator[Any]:
+    """Chromium without a sandbox or traffic of its own, closed at the end."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

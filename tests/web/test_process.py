@@ -1,0 +1,82 @@
+"""The server as a process: it ends what it has begun, tells those whom it cannot wait for, and exits with 0."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bots import bridge
+from coach.errors import EngineTimeout
+
+from .process import start_server
+
+STREAMS = [("/api/ask", {"question": "{}", "stream": True}),
+           ("/v1/chat/completions", {"messages": [{"role": "user", "content": "{}"}], "stream": True})]
+
+
+@pytest.mark.parametrize(("question", "last"), [("slow", "answer"), ("stuck", "error")])
+def test_sigterm_in_mid_answer_ends_every_stream_with_an_event_and_exits_with_0(question: str, last: str) -> None:
+    ends: dict[str, tuple[float, str]] = {}
+    said = {path: threading.Event() for path, _ in STREAMS}
+    told = 0.0
+    with start_server() as child:
+        def read(path: str, body: dict[str, object]) -> None:
+            body = {**body, "question": question, "messages": [{"role": "user", "content": question}]}
+            with child.client(path) as client, client.stream("POST", path, json=body) as got:
+                lines = []
+                for line in got.iter_lines():
+                    lines.append(line)
+                    if "Sentence number" in line:
+                        said[path].set()
+            ends[path] = (time.monotonic() - told, "\n".join(lines[-4:]))
+
+        readers = [threading.Thread(target=read, args=stream) for stream in STREAMS]
+        for reader in readers:
+            reader.start()
+        assert all(event.wait(20) for event in said.values())
+        told = time.monotonic()
+        child.process.send_signal(signal.SIGTERM)
+        time_of_refusal = time.monotonic()
+        with child.client("late") as client:
+            while time.monotonic() - time_of_refusal < 5:
+                if client.post("/api/ask", json={"question": "instant"}).status_code == 429:
+                    break
+            else:
+                pytest.fail("the server still admits questions")
+        for reader in readers:
+            reader.join(30)
+        assert child.process.wait(30) == 0
+        gone = time.monotonic() - told
+    assert gone < 25
+    for seconds, _ in ends.values():
+        assert seconds < 20
+    assert f"event: {last}" in ends["/api/ask"][1]
+    assert ("[DONE]" if last == "answer" else "event: error") in ends["/v1/chat/completions"][1]
+
+
+def test_a_stream_that_does_not_stop_lets_its_reader_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "STOP_SECONDS", 0.3)
+    hung, cancel = threading.Event(), threading.Event()
+
+    def stick(_: threading.Event) -> Iterator[int]:
+        yield 1
+        hung.wait(10)
+
+    async def read() -> list[int]:
+        seen = []
+        async for number in bridge.carry(stick, cancel=cancel):
+            seen.append(number)
+            cancel.set()
+        return seen
+
+    async def read_with_limit() -> None:
+        with pytest.raises(EngineTimeout, match="did not stop"):
+            await asyncio.wait_for(read(), 5)
+        hung.set()
+
+    asyncio.run(read_with_limit())
