@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from starlette.exceptions import HTTPException
 
 from bots import render
@@ -92,7 +92,7 @@ class ChatMessage(_Body):
 class StreamOptions(_Body):
     """Whether the last chunk carries the token counts."""
 
-    include_usage: bool = False
+    include_usage: StrictBool = False
 
 
 class ChatBody(_Body):
@@ -100,7 +100,7 @@ class ChatBody(_Body):
 
     model: Annotated[str, StringConstraints(max_length=100)] = "coach"
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES)]
-    stream: bool = False
+    stream: StrictBool = False
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=1, description="One answer a request.")] = 1
 
@@ -123,7 +123,7 @@ class ProfileBody(_Body):
     target_level: Literal["", "junior", "mid", "senior", "staff"] = ""
     hours_per_week: Annotated[float | None, Field(ge=0.5, le=80)] = None
     memory_gb: Annotated[float | None, Field(ge=0.5, le=4096)] = None
-    has_gpu: bool | None = None
+    has_gpu: StrictBool | None = None
     locale: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)] = "en"
 
     def to_profile(self) -> Profile:
@@ -149,8 +149,8 @@ class AskBody(_Body):
     conversation: Annotated[str | None, StringConstraints(pattern=r"^[0-9a-f]{24}$")] = None
     profile: ProfileBody | None = None
     attachments: Annotated[list[FileBody], Field(max_length=4)] = []
-    think: Annotated[bool | None, Field(description="Think first, where the model has the switch; null: the setting.")] = None
-    stream: bool | None = None
+    think: Annotated[StrictBool | None, Field(description="Think first, where the model has the switch; null: the setting.")] = None
+    stream: StrictBool | None = None
 
     model_config = ConfigDict(extra="ignore", frozen=True, json_schema_extra={"examples": [
         {"question": "Which small model can read images?"},
@@ -207,7 +207,9 @@ def _add_openai(router: APIRouter, service: Service, find_user: Callable[[Reques
         return {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "coach"}
                                            for name in dict.fromkeys(names)]}
 
-    @router.post("/v1/chat/completions", tags=["openai"])
+    @router.post("/v1/chat/completions", tags=["openai"], responses={**WITH_ID, 200: {
+        "description": "The completion; with `stream`, its chunks as events",
+        "content": {"application/json": {}, "text/event-stream": {}}}})
     async def complete_chat(body: ChatBody, http: Request, user: str = who) -> Response:
         """Answer the last user message. Sources come as `annotations` and as a list at the end of the text."""
         request = _chat_request(body, service, user)

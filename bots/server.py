@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from limits import RateLimitItemPerMinute
@@ -26,6 +26,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.routing import Match, Route
 
 from bots import api
 from bots.web_accounts import COOKIE, SESSION_SECONDS, Accounts, is_loopback, load_accounts
@@ -54,6 +55,7 @@ SECURITY_HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY, "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer", "x-frame-options": "DENY", "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(self), interest-cohort=()"}
+_METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login", "/favicon.ico"})
 
 
@@ -74,7 +76,9 @@ def build_app(coach: Coach, settings: Settings) -> FastAPI:
     def find_user(request: Request) -> str:
         return _user_or_401(accounts, request)
 
-    app.include_router(api.build_router(service, find_user))
+    router = api.build_router(service, find_user)
+    app.include_router(router)
+    _refuse_the_rest(app, router)
     app.add_middleware(_Guard, accounts=accounts, any_host=not accounts.open)
     _mount_web(app, service, accounts)
     return app
@@ -184,6 +188,22 @@ def _mount_web(app: FastAPI, service: Service, accounts: Accounts) -> None:
         head=web.page_head(), auth_dependency=lambda request: accounts.identify(request.headers, request.cookies),
         allowed_paths=[], max_file_size=api.LARGEST_FILE_BYTES, show_error=False, footer_links=[], ssr_mode=False,
         enable_monitoring=False, mcp_server=False, pwa=False, run_history=False)
+
+
+def _refuse_the_rest(app: FastAPI, router: APIRouter) -> None:
+    """What of the API's paths nothing serves: otherwise the page, mounted at /, would answer it with a bare 404."""
+
+    async def refuse(request: Request) -> Response:
+        found = [route for route in (*app.routes, *router.routes)
+                 if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL]
+        allowed = sorted({method for route in found for method in route.methods or ()})
+        if not allowed:
+            return api.problem_response(404, f"There is nothing at {request.url.path[:200]}. /openapi.json lists what is.")
+        served = ", ".join(allowed)
+        return api.problem_response(405, f"{request.method} is not served here, only {served}.", {"allow": served})
+
+    for path in ("/api/{rest:path}", "/v1/{rest:path}", "/healthz", "/readyz"):
+        app.add_route(path, refuse, methods=list(_METHODS), include_in_schema=False)
 
 
 # -- health and metrics ------------------------------------------------------------------------------------------------
@@ -309,6 +329,8 @@ class _Guard:
         headers = Headers(scope=scope)
         if not self._any_host and not is_loopback(urlsplit(f"//{headers.get('host', '')}").hostname or ""):
             return PlainTextResponse("Open the coach by 127.0.0.1 or localhost.", 421)
+        if scope["method"] not in _METHODS:
+            return api.problem_response(405, f"{scope['method']} is not served here.", {"allow": ", ".join(_METHODS)})
         if scope["method"] not in {"GET", "HEAD", "OPTIONS"} and _is_foreign(headers):
             return api.problem_response(403, "A page of another origin may not ask here.")
         if not headers.get("content-length", "0").isdigit():

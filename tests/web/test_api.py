@@ -139,6 +139,7 @@ def test_the_profile_is_written_read_exported_and_deleted(client: httpx.Client) 
     ({"question": "x", "conversation": "../../etc"}, 422),
     ({"question": "x", "attachments": [{"name": "a", "content_base64": "!!"}]}, 400),
     ({"question": "x", "attachments": [{"name": "a", "content_base64": ""}] * 5}, 422),
+    ({"question": "x", "stream": 0}, 422),
     ({}, 422),
     ([], 422),
 ])
@@ -241,6 +242,24 @@ def test_health_metrics_and_headers(client: httpx.Client) -> None:
 def test_a_page_of_another_origin_may_not_ask(client: httpx.Client, headers: dict[str, str]) -> None:
     assert client.post("/api/ask", json={"question": "x"}, headers=headers).status_code == 403
     assert client.post("/gradio_api/queue/join", json={}, headers=headers).status_code == 403
+
+
+def test_a_method_that_nothing_serves_is_said_to_be_so(client: httpx.Client) -> None:
+    got = client.request("TRACE", "/api/profile")
+    assert (got.status_code, got.json()["status"]) == (405, 405)
+    assert "GET" in got.headers["allow"]
+
+
+@pytest.mark.parametrize(("method", "path", "allow"), [
+    ("PUT", "/api/ask", "POST"), ("POST", "/api/profile", "DELETE, GET, PUT"), ("DELETE", "/v1/models", "GET"),
+    ("POST", "/healthz", "GET"), ("GET", "/api/nothing", ""), ("GET", "/v1/embeddings", "")])
+def test_what_the_api_does_not_serve_is_a_problem_that_names_what_it_does(
+    client: httpx.Client, method: str, path: str, allow: str
+) -> None:
+    got = client.request(method, path)
+    assert got.status_code == (405 if allow else 404)
+    assert got.headers.get("allow", "") == allow
+    assert got.json()["detail"]
 
 
 def test_a_name_that_points_at_loopback_is_refused(client: httpx.Client) -> None:
