@@ -14,8 +14,9 @@ from bots.web_forms import PRIVATE, ask_skill, file_field, level_choices, read_f
 from bots.web_service import Service
 from coach.domain import Answer
 from coach.errors import CoachError
+from coach.skills.mentions import Quote
 from coach.skills.resume import Review
-from coach.skills.skill_gap import Gap, GapRow, Quote
+from coach.skills.skill_gap import Gap, GapRow
 
 _ACCEPT = ".pdf,.docx,.md,.txt,application/pdf,text/plain,text/markdown"
 

@@ -32,7 +32,11 @@ class CatalogueSource(Source):
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """A skill; `hours` lead from zero to working level once the prerequisites are there."""
+    """A skill; `hours` lead from zero to working level once the prerequisites are there.
+
+    `aliases` are other names of it. `wordings` are what resumes and advertisements write that shows it: `*` stands for
+    any letters, ` .. ` for up to three words, and capitals count where a wording has them.
+    """
 
     id: str
     name: str
@@ -44,6 +48,7 @@ class Skill:
     project: str
     guide: str
     aliases: tuple[str, ...] = ()
+    wordings: tuple[str, ...] = ()
     prerequisites: tuple[str, ...] = ()
     case_sensitive: bool = False
 

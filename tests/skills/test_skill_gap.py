@@ -6,12 +6,12 @@ import pytest
 
 from coach.catalogue.tables import Catalogue
 from coach.domain import Request
-from coach.skills import skill_gap
+from coach.skills import mentions, skill_gap
 from coach.skills.base import SkillContext, SlotValues
 
 
 def names(text: str, catalogue: Catalogue) -> set[str]:
-    return {item.skill for item in skill_gap.extract_skills(text, catalogue) if not item.negated}
+    return {item.skill for item in mentions.extract_skills(text, catalogue) if not item.negated}
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,14 @@ def test_extraction(catalogue: Catalogue, text: str, present: set[str], absent: 
 
 def test_quotes_are_exact_spans_with_their_line(catalogue: Catalogue) -> None:
     text = "One\nBuilt it with PyTorch\nand scikit-learn"
-    for item in skill_gap.extract_skills(text, catalogue):
+    for item in mentions.extract_skills(text, catalogue):
         assert text[item.quote.start:item.quote.end] == item.quote.words
         assert item.quote.words in text.split("\n")[item.quote.line - 1]
 
 
 def test_nice_to_have_weighs_less_and_company_text_nothing(catalogue: Catalogue) -> None:
     text = "About us\nWe love Kafka.\nRequirements\n- Strong Python\n- Spark is a plus\nNice to have\n- Terraform\n"
-    needs = {item.skill: (item.weight, item.target) for item in skill_gap.extract_requirements(text, catalogue)}
+    needs = {item.skill: (item.weight, item.target) for item in mentions.extract_requirements(text, catalogue)}
     assert needs == {"python": (3, "strong"), "spark": (1, "working"), "terraform": (1, "working")}
 
 
