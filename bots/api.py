@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 from bots import render
 from bots.web_service import Service
 from coach import domain
-from coach.domain import Answer, Attachment, Message, Profile, Queued, Retrieved, SentenceReady, SkillLevel
+from coach.domain import Answer, Attachment, Message, Passage, Profile, Queued, Retrieved, SentenceReady, SkillLevel
 from coach.errors import (
     CoachError,
     ContextOverflow,
@@ -140,6 +140,23 @@ class FileBody(_Body):
     content_base64: Annotated[str, StringConstraints(max_length=LARGEST_FILE_BYTES * 4 // 3 + 8)]
 
 
+class TurnBody(_Body):
+    """An earlier message of the conversation."""
+
+    role: Literal["user", "assistant"]
+    content: Annotated[str, StringConstraints(max_length=LONGEST_HISTORY_TEXT)]
+
+
+class PassageBody(_Body):
+    """A piece of text that the answer to this question may quote and cite."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    title: Annotated[str, StringConstraints(max_length=200)]
+    text: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    heading: Annotated[str, StringConstraints(max_length=300)] = ""
+    source: Annotated[str, StringConstraints(max_length=400)] = ""
+
+
 class AskBody(_Body):
     """POST /api/ask. `conversation` keeps question and answer in one of your conversations."""
 
@@ -149,7 +166,10 @@ class AskBody(_Body):
     conversation: Annotated[str | None, StringConstraints(pattern=r"^[0-9a-f]{24}$")] = None
     profile: ProfileBody | None = None
     attachments: Annotated[list[FileBody], Field(max_length=4)] = []
-    think: Annotated[StrictBool | None, Field(description="Think first, where the model has the switch; null: the setting.")] = None
+    think: Annotated[StrictBool | None, Field(description="Think first, where the model can; null: the setting.")] = None
+    history: Annotated[list[TurnBody], Field(max_length=40, description="Earlier turns, where you keep them.")] = []
+    passages: Annotated[list[PassageBody], Field(max_length=400, description="Evidence for this question only.")] = []
+    model: Annotated[Short, Field(description="One of GET /api/models; empty: the default.")] = ""
     stream: StrictBool | None = None
 
     model_config = ConfigDict(extra="ignore", frozen=True, json_schema_extra={"examples": [
@@ -346,6 +366,12 @@ def _add_ask(router: APIRouter, service: Service, find_user: Callable[[Request],
         _record(service, user, body, answer)
         return _json(answer_values(answer))
 
+    @router.get("/api/models", tags=["coach"])
+    async def list_models_at_hand(user: str = who) -> dict[str, list[str]]:
+        """The models that /api/ask can be told to use instead of the default one."""
+        models = service.coach.models
+        return {"at_hand": list(await asyncio.to_thread(models.at_hand)) if models else []}
+
     @router.get("/api/skills", tags=["coach"])
     async def list_skills(user: str = who) -> list[dict[str, Any]]:
         """What the coach can do besides answering questions, with the options of each skill."""
@@ -357,7 +383,7 @@ def _ask_request(body: AskBody, service: Service, user: str) -> domain.Request:
     known = {"ask", "auto", *(spec.name for spec in service.coach.skills)}
     if body.skill not in known:
         raise RequestError(f"There is no skill {body.skill!r}. Choose one of: {', '.join(sorted(known))}.")
-    history: list[Message] = []
+    history = [Message(turn.role, turn.content) for turn in body.history]
     if body.conversation:
         if service.sessions.find_conversation(user, body.conversation) is None:
             raise HTTPException(404, "You have no such conversation. GET /api/conversations lists yours.")
@@ -366,7 +392,8 @@ def _ask_request(body: AskBody, service: Service, user: str) -> domain.Request:
     files = tuple(Attachment(item.name, item.media_type, _decode(item.content_base64)) for item in body.attachments)
     return domain.Request(body.question, skill=body.skill, profile=profile, history=tuple(history), attachments=files,
                           options=tuple(body.options.items()), session=body.conversation or "", user=user,
-                          think=body.think)
+                          think=body.think, model=body.model,
+                          passages=tuple(Passage(p.id, p.title, p.text, p.source, heading=p.heading) for p in body.passages))
 
 
 def history_of(turns: tuple[Turn, ...], *, last: int = 3) -> list[Message]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import logging
 import re
 import time
@@ -17,7 +19,7 @@ from bots.discord_.buttons import BUTTONS, AnswerButtons
 from bots.discord_.commands import add_commands, person, read_files
 from bots.discord_.delivery import InteractionReply, MessageReply, Undeliverable, acknowledge, whisper
 from bots.discord_.desk import Desk, OpenStream, apology
-from bots.discord_.health import Health
+from bots.discord_.health import Health, Now
 from bots.discord_.lifecycle import (
     EXIT_CONFIGURATION,
     GRACE_SECONDS,
@@ -66,7 +68,8 @@ class CoachTree(app_commands.CommandTree["CoachBot"]):
 class CoachBot(commands.AutoShardedBot):
     """A coach on Discord. AutoSharded with one shard too: only that survives a failing first connect (discord.py #10520).
 
-    `stream` answers requests. `clock` counts seconds and never goes back.
+    `stream` answers requests. `models` tells the ids of those that a server may choose. `clock` counts seconds and never
+    goes back. A bot that follows another one in the same process goes on counting in its `health`.
     """
 
     def __init__(
@@ -79,10 +82,13 @@ class CoachBot(commands.AutoShardedBot):
         catalogue: Catalogue | None = None,
         message_content: bool = False,
         describe_coach: Callable[[], str] = lambda: "",
+        models: Callable[[], tuple[str, ...]] = lambda: (),
+        health: Health | None = None,
         clock: Callable[[], float] = time.monotonic,
         cooldown_seconds: float = 5.0,
         per_minute: int = 20,
         forget_elsewhere: Callable[[str], object] = lambda user: None,
+        export_elsewhere: Callable[[str], object] = lambda user: None,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -99,13 +105,14 @@ class CoachBot(commands.AutoShardedBot):
             **options,
         )
         self.store, self.sessions, self.skills, self.catalogue = store, sessions, tuple(skills), catalogue
-        self.describe_coach = describe_coach
-        self.health = Health()
+        self.describe_coach, self.models = describe_coach, models
+        self.health = health or Health()
+        self.health.now = self._now
         self.rules = Rules(store, clock, cooldown_seconds=cooldown_seconds, per_minute=per_minute)
         self.desk = Desk(
             stream, store, self.rules, AnswerButtons(), self.health, clock=clock, profile_of=self.profile_of
         )
-        self._forget_elsewhere = forget_elsewhere
+        self._forget_elsewhere, self._export_elsewhere = forget_elsewhere, export_elsewhere
 
     async def setup_hook(self) -> None:
         """Before the gateway: buttons, commands, and what the last process left unfinished."""
@@ -298,7 +305,7 @@ class CoachBot(commands.AutoShardedBot):
         earlier = None
         if reference is not None and reference.message_id is not None:
             earlier = self.store.answer_of_message(str(reference.message_id))
-        if earlier is not None and not earlier.private:
+        if earlier is not None and not earlier.private and earlier.server == str(message.guild.id):
             return earlier.conversation
         if self.user in message.mentions or self._is_asked_forum_post(message):
             if isinstance(channel, discord.Thread) and isinstance(channel.parent, discord.ForumChannel):
@@ -330,12 +337,23 @@ class CoachBot(commands.AutoShardedBot):
         """What a person told about themselves."""
         return self.sessions.load_profile(person(user))
 
+    def export(self, user: str) -> dict[str, Any]:
+        """Everything that is kept about a person, here, in the core and on a coach server. Raises EngineError."""
+        return {
+            **self.store.export(user),
+            "profile": dataclasses.asdict(self.profile_of(user)),
+            "coach": json.loads(self.sessions.export_user(person(user))),
+            "coach_server": self._export_elsewhere(person(user)),
+        }
+
     def forget(self, user: str) -> dict[str, int]:
-        """Delete everything that is kept about a person, here and in the core."""
-        counts = self.store.forget(user)
-        self.sessions.delete_user(person(user))
+        """Delete all that. Raises EngineError, and deletes nothing, when a coach server cannot be reached."""
         self._forget_elsewhere(person(user))
-        return counts
+        self.sessions.delete_user(person(user))
+        return self.store.forget(user)
+
+    def _now(self) -> Now:
+        return Now(self.is_ready() and not self.is_closed(), len(self.desk.running), len(self.guilds))
 
     @staticmethod
     def parent_of(channel: object) -> str:

@@ -11,7 +11,8 @@ import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -34,6 +35,7 @@ from bots.web_service import Service
 from coach.errors import CoachError, ConfigError
 
 if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from coach.pipeline import Coach
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LARGEST_BODY_BYTES = 16_000_000
+ASKER_HEADER = "x-coach-asker"
 DRAIN_SECONDS = 10.0  # with the seconds to stop what still runs, a stream ends within 20 s of SIGTERM
 _TOO_LARGE = f"The request is larger than {LARGEST_BODY_BYTES // 1_000_000} MB."
 # Gradio's page starts with inline scripts and compiles its components' templates, hence unsafe-inline and unsafe-eval;
@@ -84,7 +87,18 @@ def build_app(coach: Coach, settings: Settings) -> FastAPI:
     return app
 
 
-def serve(settings: Settings, *, coach: Coach | None = None, open_browser: bool = True) -> int:
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """What runs beside the server over the same coach: its figures, how to tell it to stop, how to wait for its end."""
+
+    figures: Collector
+    stop: Callable[[], object]
+    join: Callable[[], object]
+
+
+def serve(
+    settings: Settings, *, coach: Coach | None = None, open_browser: bool = True, companion: Companion | None = None
+) -> int:
     """Run until SIGTERM or Ctrl-C; 0 when all ended well. Raises ConfigError when the port is taken."""
     import uvicorn
 
@@ -102,7 +116,12 @@ def serve(settings: Settings, *, coach: Coach | None = None, open_browser: bool 
     sys.stdout.flush()
     if open_browser and _has_desktop():
         server.when_started = lambda: webbrowser.open(address)
+    if companion is not None:
+        app.state.service.metrics.registry.register(companion.figures)
+        server.when_stopping = companion.stop
     server.run(sockets=[listening])
+    if companion is not None:
+        companion.join()
     coach.close()
     return 0
 
@@ -127,6 +146,7 @@ def _make_server_class() -> Any:
         """A uvicorn server that lets running answers end before it closes their connections."""
 
         when_started: Any = None
+        when_stopping: Any = None
 
         def __init__(self, config: uvicorn.Config, service: Service) -> None:
             super().__init__(config)
@@ -147,6 +167,8 @@ def _make_server_class() -> Any:
             self._draining = loop.create_task(self._drain())
 
         async def _drain(self) -> None:
+            if self.when_stopping:
+                self.when_stopping()
             await self._service.close(seconds=DRAIN_SECONDS)
             self.should_exit = True
 
@@ -290,7 +312,9 @@ def _user_or_401(accounts: Accounts, request: Request) -> str:
     if user is None:
         raise HTTPException(401, "Log in, or send an API key as `Authorization: Bearer …`.",
                             {"www-authenticate": "Bearer"})
-    return user
+    # A program with a key of its own (the Discord bot) may ask for several people; they share nothing.
+    asker = request.headers.get(ASKER_HEADER, "").strip()[:80]
+    return f"{user}/{asker}" if asker and (accounts.open or user.startswith("key:")) else user
 
 
 # -- the guard in front of everything ----------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ class Service:
                     self.metrics.waited.observe(time.perf_counter() - queued_at)
                     queued_at = 0.0
                 if isinstance(event, Answer):
-                    outcome = event.outcome
+                    outcome = "cancelled" if flag.is_set() else event.outcome
                     self._count(event)
                 yield event
         except Cancelled:
@@ -119,7 +119,7 @@ class Service:
             log.exception("the coach failed")
             raise EngineUnavailable("Something broke while answering; it was logged. Ask again.") from error
         finally:
-            if flag.is_set():
+            if flag.is_set() and outcome == "error":  # `carry` sets the flag at every end, a good one too
                 outcome = "cancelled"
             flag.set()
             self._running.pop(flag, None)

@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     discord_token: SecretStr = Field(SecretStr(""), description="Bot token.")
     discord_token_file: Path | None = Field(None, description="File that holds the bot token.")
     discord_message_content: bool = Field(False, description="Ask Discord for the message-content intent.")
+    discord_metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port on 127.0.0.1 for the figures of coach discord; 0 means none."
+    )
+    discord_server_key: SecretStr = Field(SecretStr(""), description="API key for coach discord --server.")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="Least level logged.")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from bots.commands.console import Mode, Model, ProgressBar, console, read_settin
 from coach.errors import ConfigError
 
 if TYPE_CHECKING:
+    from bots.server import Companion
     from coach.pipeline import Coach
     from coach.settings import Settings
 
@@ -37,11 +37,13 @@ def serve(
 
     with ProgressBar() as progress:
         coach = open_coach(settings, progress=progress)
-    end_discord = _start_discord(coach, settings) if discord else lambda: None
+    beside = _start_discord(coach, settings) if discord else None
     try:
-        code = run(settings, coach=coach, open_browser=open_browser)
+        code = run(settings, coach=coach, open_browser=open_browser, companion=beside)
     finally:
-        end_discord()
+        if beside is not None:
+            beside.stop()
+            beside.join()
     raise typer.Exit(code)
 
 
@@ -64,17 +66,14 @@ def discord(
     raise typer.Exit(discord_bot.run_discord(settings, server_url=server))
 
 
-def _start_discord(coach: Coach, settings: Settings) -> Callable[[], None]:
-    """Run the Discord bot in a thread of its own over the same coach; returns what ends it."""
+def _start_discord(coach: Coach, settings: Settings) -> Companion:
+    """Run the Discord bot in a thread of its own over the same coach."""
+    from bots.discord_.health import Health
     from bots.discord_bot import serve_discord
+    from bots.server import Companion
 
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve_discord(coach, settings, stop)), name="discord")
+    health, loop, stop = Health(), asyncio.new_event_loop(), asyncio.Event()
+    thread = threading.Thread(
+        target=lambda: loop.run_until_complete(serve_discord(coach, settings, stop, health)), name="discord")
     thread.start()
-
-    def end() -> None:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(timeout=20)
-
-    return end
+    return Companion(health, lambda: loop.call_soon_threadsafe(stop.set), lambda: thread.join(timeout=20))

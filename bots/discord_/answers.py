@@ -42,11 +42,9 @@ class Rendered:
         return [discord.File(io.BytesIO(content), filename=name) for name, content in self.files]
 
 
-def render_answer(answer: Answer, *, answer_id: str = "", notes: Sequence[str] = ()) -> Rendered:
-    """The messages of a finished answer. `notes` are paragraphs of the server's own, quoted below it."""
+def render_answer(answer: Answer, *, answer_id: str = "") -> Rendered:
+    """The messages of a finished answer."""
     text = safe_text(answer.text) or "I have nothing to say to that."
-    for note in notes:
-        text += "\n\n" + "\n".join(f"> {line}" for line in safe_text(note).splitlines())
     if answer.suggestions:
         label = "Ask next" if answer.outcome == "answered" else "Nearest topics"
         text += f"\n\n**{label}:** " + " · ".join(safe_text(suggestion) for suggestion in answer.suggestions)

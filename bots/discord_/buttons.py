@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 import discord
 
 from bots.discord_.answers import evidence_parts
-from bots.discord_.delivery import acknowledge, persist, whisper
+from bots.discord_.delivery import acknowledge, persist, settle, whisper
 from bots.discord_.rules import Question
 from coach.store.sessions import answer_from_json
 
@@ -144,13 +144,13 @@ class ThreadButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"t
                 if isinstance(error, discord.Forbidden)
                 else "There is a thread already."
             )
-            await whisper(interaction, text)
+            await settle(interaction, text)
             return
         bot: CoachBot = interaction.client
         bot.store.open_thread(str(thread.id), server=row.server, user=row.user, conversation=row.conversation)
         how = "Just write, no mention needed." if bot.intents.message_content else "Mention me in each question."
         await persist(lambda: thread.send(f"Let us go on here. {how}", nonce=f"t{thread.id}"))
-        await whisper(interaction, f"We go on in {thread.mention}.")
+        await settle(interaction, f"We go on in {thread.mention}.")
 
 
 BUTTONS = (VoteButton, EvidenceButton, StopButton, AgainButton, ThreadButton)

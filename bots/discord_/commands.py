@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import inspect
-import io
 import json
 import re
 from collections.abc import Sequence
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bots.discord_.delivery import persist, whisper
+from bots.discord_.delivery import acknowledge, persist, settle, whisper
 from bots.discord_.texts import PRIVACY, about_text
 from coach.catalogue.tables import Catalogue
 from coach.domain import Attachment, SkillLevel
+from coach.errors import EngineError
 from coach.skills.base import LEVEL_WORDS, SkillSpec, Slot
 from coach.skills.slots import skills_in
 
@@ -30,6 +31,7 @@ _OWN_COMMANDS = frozenset({"ask", "profile"})
 PRIVATE_SKILLS = frozenset({"resume", "gap", "skill_gap", "interview", "mock_interview", "profile"})
 LARGEST_FILE_BYTES = 8 * 1024 * 1024
 _CHOICES_SHOWN = 25
+_SERVER_AWAY = "I cannot reach the coach server right now, so nothing was done. Please try again later."
 _NAME = re.compile(r"[a-z0-9_-]{1,32}")
 
 
@@ -273,18 +275,15 @@ def _data_group() -> app_commands.Group:
 
     @group.command(name="export", description="Get everything I keep about you as a file")
     async def export(interaction: Asked) -> None:
-        bot, user = interaction.client, str(interaction.user.id)
-        data = {
-            **bot.store.export(user),
-            "profile": dataclasses.asdict(bot.profile_of(user)),
-            "coach": json.loads(bot.sessions.export_user(person(user))),
-        }
+        if not await acknowledge(interaction, private=True):
+            return
+        try:
+            data = await asyncio.to_thread(interaction.client.export, str(interaction.user.id))
+        except EngineError:
+            await settle(interaction, _SERVER_AWAY)
+            return
         content = json.dumps(data, ensure_ascii=False, indent=2, default=str).encode()
-        await persist(
-            lambda: interaction.response.send_message(
-                "Everything I keep about you.", file=discord.File(io.BytesIO(content), "my-data.json"), ephemeral=True
-            )
-        )
+        await settle(interaction, "Everything I keep about you.", files=(("my-data.json", content),))
 
     @group.command(name="forget", description="Delete everything I keep about you, for good")
     async def forget(interaction: Asked) -> None:
@@ -292,8 +291,14 @@ def _data_group() -> app_commands.Group:
         for running in bot.desk.running:
             if running.question.user == user:
                 running.stop("deleted")
-        counts = bot.forget(user)
-        await whisper(
+        if not await acknowledge(interaction, private=True):
+            return
+        try:
+            counts = await asyncio.to_thread(bot.forget, user)
+        except EngineError:
+            await settle(interaction, _SERVER_AWAY)
+            return
+        await settle(
             interaction,
             f"Deleted: {counts['answers']} questions with their answers, {counts['threads']} "
             f"threads and your profile. {counts['votes']} votes stay as numbers without a name. "

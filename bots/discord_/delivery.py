@@ -108,6 +108,19 @@ async def whisper(interaction: discord.Interaction[Any], text: str, *, view: dis
         log.info("interaction %s could not be answered (%s)", interaction.id, type(error).__name__)
 
 
+async def settle(
+    interaction: discord.Interaction[Any], text: str, *, files: tuple[tuple[str, bytes], ...] = ()
+) -> None:
+    """Fill a response that `acknowledge` deferred; one that is gone by now is let go."""
+    filled = Rendered(text, files=files)
+    try:
+        await persist(
+            lambda: interaction.edit_original_response(content=text, attachments=filled.discord_files())
+        )
+    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+        log.info("interaction %s could not be answered (%s)", interaction.id, type(error).__name__)
+
+
 class MessageReply:
     """The answer to a message: a reply in its channel, or a direct message when the channel does not let us speak.
 

@@ -19,10 +19,11 @@ import discord
 from bots.discord_.answers import Rendered, render_answer, render_progress
 from bots.discord_.delivery import Gone, LiveText, Reply, Undeliverable
 from bots.discord_.health import Health
+from bots.discord_.notes import note_passages
 from bots.discord_.rules import Question, Rules
 from coach.domain import Answer, Attachment, Event, Message, Profile, Queued, Request, Retrieved, SentenceReady
 from coach.errors import CoachError, EngineError, QueueFull, RequestError, StoreError
-from coach.store.servers import AnswerRow, ServerStore, find_notes
+from coach.store.servers import AnswerRow, ServerStore
 from coach.store.sessions import answer_to_json
 
 log = logging.getLogger(__name__)
@@ -283,6 +284,7 @@ class Desk:
             session=question.conversation,
             user=f"discord:{question.user}",
             model=settings.model,
+            passages=note_passages(self.store.notes(question.server)) if question.server else (),
         )
 
     def _history(self, question: Question) -> tuple[Message, ...]:
@@ -310,15 +312,7 @@ class Desk:
 
     async def _deliver_answer(self, running: Running, reply: Reply, answer: Answer) -> None:
         question = running.question
-        notes = (
-            [
-                f"**{note.title}** (from this server)\n{note.text[:600]}"
-                for note in find_notes(self.store.notes(question.server), question.text)
-            ]
-            if question.server
-            else []
-        )
-        rendered = render_answer(answer, answer_id=running.answer, notes=notes)
+        rendered = render_answer(answer, answer_id=running.answer)
         can_thread = bool(question.server) and not question.parent and not question.private
         view = self._buttons.finished(running.answer, has_sources=bool(answer.citations), can_thread=can_thread)
         self._record(running, reply, "running", answer)

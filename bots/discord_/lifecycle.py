@@ -14,13 +14,14 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
 from discord.utils import oauth_url
 
 from bots.bridge import carry
+from bots.discord_.health import Health, serve_metrics
 from coach.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,27 +62,26 @@ def run_discord(settings: Settings, *, server_url: str | None = None) -> int:
     if not token:
         log.error(_NO_TOKEN)
         return EXIT_CONFIGURATION
-    if server_url:
-        from bots.discord_.remote import RemoteCoach
+    health = Health()
+    with serve_metrics(health, settings.discord_metrics_port):
+        if server_url:
+            return asyncio.run(run_until_signal(remote_bot_maker(settings, server_url, health), token))
+        from coach.app import open_coach
 
-        remote = RemoteCoach(server_url)
-        return asyncio.run(run_until_signal(_bot_maker(settings, remote.stream, remote.describe), token))
-    from coach.app import open_coach
-
-    coach = open_coach(settings)
-    try:
-        return asyncio.run(run_until_signal(_local_bot_maker(settings, coach), token))
-    finally:
-        coach.close()
+        coach = open_coach(settings)
+        try:
+            return asyncio.run(run_until_signal(local_bot_maker(settings, coach, health), token))
+        finally:
+            coach.close()
 
 
-async def serve_discord(coach: Coach, settings: Settings, stop: asyncio.Event) -> int:
+async def serve_discord(coach: Coach, settings: Settings, stop: asyncio.Event, health: Health) -> int:
     """Run the bot inside another program (`coach serve --discord`) until `stop` is set; the exit code."""
     token = find_token(settings)
     if not token:
         log.error(_NO_TOKEN)
         return EXIT_CONFIGURATION
-    return await supervise(_local_bot_maker(settings, coach), token, stop)
+    return await supervise(local_bot_maker(settings, coach, health), token, stop)
 
 
 def find_token(settings: Settings) -> str:
@@ -256,10 +256,33 @@ def local_stream(coach: Coach, pool: ThreadPoolExecutor) -> OpenStream:
     return stream
 
 
-def _local_bot_maker(settings: Settings, coach: Coach) -> MakeBot:
+def local_bot_maker(settings: Settings, coach: Coach, health: Health) -> MakeBot:
+    """Makes bots that ask the coach of this process."""
     # One thread for each answer that may run or wait, and a few for those that end.
     pool = ThreadPoolExecutor(settings.queue_size + 8, thread_name_prefix="discord-answer")
-    return _bot_maker(settings, local_stream(coach, pool), lambda: describe_coach(coach))
+    return _bot_maker(
+        settings,
+        local_stream(coach, pool),
+        describe_coach=lambda: describe_coach(coach),
+        models=lambda: coach.models.at_hand() if coach.models else (),
+        health=health,
+    )
+
+
+def remote_bot_maker(settings: Settings, server_url: str, health: Health) -> MakeBot:
+    """Makes bots that ask a coach server."""
+    from bots.discord_.remote import RemoteCoach
+
+    remote = RemoteCoach(server_url, api_key=settings.discord_server_key.get_secret_value())
+    return _bot_maker(
+        settings,
+        remote.stream,
+        describe_coach=remote.describe,
+        models=remote.models,
+        forget_elsewhere=remote.forget,
+        export_elsewhere=remote.export,
+        health=health,
+    )
 
 
 def describe_coach(coach: Coach) -> str:
@@ -268,7 +291,7 @@ def describe_coach(coach: Coach) -> str:
     return f"Knowledge {coach.index_version}; {how}."
 
 
-def _bot_maker(settings: Settings, stream: OpenStream, describe: Callable[[], str]) -> MakeBot:
+def _bot_maker(settings: Settings, stream: OpenStream, **options: Any) -> MakeBot:
     """Makes bots over one set of stores: a bot that could not connect is thrown away, what it knows is not."""
     from bots.discord_bot import CoachBot
     from coach.app import open_catalogue
@@ -285,6 +308,6 @@ def _bot_maker(settings: Settings, stream: OpenStream, describe: Callable[[], st
         skills=register(),
         catalogue=open_catalogue(settings),
         message_content=settings.discord_message_content,
-        describe_coach=describe,
         per_minute=settings.requests_per_minute,
+        **options,
     )

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+from types import SimpleNamespace
 from typing import Any
+
+from coach.skills.base import to_json
 
 WIDTH, ROW, LEFT, TOP, PAD = 1200, 34, 330, 70, 24
 _INK, _SOFT, _PAPER = (232, 234, 240), (140, 146, 160), (30, 31, 38)
@@ -11,8 +15,12 @@ _BARS = ((88, 130, 247), (60, 179, 140), (233, 165, 64), (198, 107, 196))
 
 
 def draw_plan(result: object) -> bytes | None:
-    """A PNG of a roadmap's steps; None for results that are no plan. Long plans show their first 24 steps."""
-    steps: tuple[Any, ...] = tuple(getattr(result, "steps", ()) or ())
+    """A PNG of a roadmap's steps; None for results that are no plan. Long plans show their first 24 steps.
+
+    The result is the skill's own value, or the same as plain values where it came from a coach server.
+    """
+    plan = json.loads(to_json(result), object_hook=lambda values: SimpleNamespace(**values))
+    steps: tuple[Any, ...] = tuple(getattr(plan, "steps", ()) or ())
     if not steps or not all(hasattr(step, "start_week") and hasattr(step, "end_week") for step in steps):
         return None
     from PIL import Image, ImageDraw, ImageFont
@@ -23,7 +31,7 @@ def draw_plan(result: object) -> bytes | None:
     image = Image.new("RGB", (WIDTH, height), _PAPER)
     draw = ImageDraw.Draw(image)
     title, small = ImageFont.load_default(26), ImageFont.load_default(17)
-    role = str(getattr(result, "role", "")).replace("-", " ")
+    role = str(getattr(plan, "role", "")).replace("-", " ")
     heading = f"Roadmap: {role}, {weeks} weeks" if role else f"Roadmap, {weeks} weeks"
     draw.text((PAD, PAD), heading, fill=_INK, font=title)
     scale = (WIDTH - LEFT - PAD) / weeks

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import logging
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 
-from bots.discord_.delivery import whisper
-from coach.store.servers import Note, ServerSettings
+from bots.discord_.commands import read_files
+from bots.discord_.delivery import acknowledge, settle, whisper
+from bots.discord_.notes import MOST_CHARACTERS, MOST_NOTES, MOST_PASSAGES, note_passages
+from coach.errors import CoachError, RequestError
+from coach.store.servers import Note, ServerSettings, ServerStore
 
 if TYPE_CHECKING:
-    from bots.discord_bot import CoachBot  # noqa: F401  # named in the string below
+    from bots.discord_bot import CoachBot  # named in the string below
 
 Asked = discord.Interaction["CoachBot"]
 LANGUAGES = ("en", "de", "es", "fr", "pt", "hi", "zh", "ja")
-_MOST_NOTES, _CHOICES_SHOWN = 50, 25
+_CHOICES_SHOWN = 25
+
+log = logging.getLogger(__name__)
 
 
 class ServerCommands(app_commands.Group):
@@ -67,19 +74,24 @@ class ServerCommands(app_commands.Group):
 
     @app_commands.command(name="model", description="The model that answers in this server; empty is the default")
     async def model(self, interaction: Asked, name: app_commands.Range[str, 1, 100] | None = None) -> None:
-        """The default model."""
-        catalogue = interaction.client.catalogue
-        card = catalogue.find_model(name) if catalogue is not None and name else None
-        if name and catalogue is not None and card is None:
-            await whisper(interaction, f"I do not know a model {discord.utils.escape_mentions(name)!r}.")
-            return
-        await _change(interaction, dataclasses.replace(_settings(interaction), model=card.id if card else name or ""))
+        """The default model; only one that is at hand where the coach runs."""
+        catalogue, wanted = interaction.client.catalogue, name or ""
+        card = catalogue.find_model(wanted) if catalogue is not None and wanted else None
+        wanted = card.id if card else wanted
+        if wanted:
+            at_hand = await _models_at_hand(interaction.client)
+            if wanted not in at_hand:
+                choice = f"At hand are: {', '.join(at_hand)}." if at_hand else "One model is set for everyone here."
+                await whisper(
+                    interaction, f"{discord.utils.escape_mentions(wanted)} is not at hand where I run. {choice}"
+                )
+                return
+        await _change(interaction, dataclasses.replace(_settings(interaction), model=wanted))
 
     @model.autocomplete("name")
     async def complete_model(self, interaction: Asked, current: str) -> list[app_commands.Choice[str]]:
-        """The models of the catalogue."""
-        catalogue = interaction.client.catalogue
-        ids = [card.id for card in catalogue.models.values() if card.kind == "chat"] if catalogue else []
+        """The models at hand."""
+        ids = await _models_at_hand(interaction.client)
         return [app_commands.Choice(name=one, value=one) for one in ids if current.lower() in one][:_CHOICES_SHOWN]
 
     @app_commands.command(name="skill", description="Allow only chosen skills: add one, remove one, or allow all")
@@ -112,18 +124,36 @@ class ServerCommands(app_commands.Group):
         await _change(interaction, dataclasses.replace(_settings(interaction), anyone_may_vote=anyone))
 
     @app_commands.command(
-        name="note-add", description="Add a note that is quoted below fitting answers in this server only"
+        name="note-add", description="Add knowledge that answers in this server, and only here, are made from"
+    )
+    @app_commands.describe(
+        title="What it is called below answers; the same title replaces",
+        text="The text itself",
+        file="Or a file with the text: Markdown, plain text, PDF or DOCX",
     )
     async def add_note(
-        self, interaction: Asked, title: app_commands.Range[str, 1, 100], text: app_commands.Range[str, 1, 4000]
+        self,
+        interaction: Asked,
+        title: app_commands.Range[str, 1, 100],
+        text: app_commands.Range[str, 1, 4000] | None = None,
+        file: discord.Attachment | None = None,
     ) -> None:
-        """A note of this server; no other server ever sees it."""
-        store, server = interaction.client.store, str(interaction.guild_id)
-        if len(store.notes(server)) >= _MOST_NOTES:
-            await whisper(interaction, f"There are {_MOST_NOTES} notes already. Remove one first.")
+        """A note of this server: evidence for the answers here; no other server ever sees it."""
+        if (text is None) == (file is None):
+            await whisper(interaction, "Give a text or a file.")
             return
-        store.add_note(server, Note(title, text))
-        await whisper(interaction, "Noted for this server.")
+        if not await acknowledge(interaction, private=True):
+            return
+        try:
+            note = Note(title, await _read(file) if file is not None else text or "")
+        except CoachError as error:
+            await settle(interaction, discord.utils.escape_mentions(str(error)))
+            return
+        except discord.HTTPException as error:
+            log.info("a note's file could not be fetched (%s)", error.status)
+            await settle(interaction, "I could not fetch that file from Discord. Please try again.")
+            return
+        await settle(interaction, _add(interaction.client.store, str(interaction.guild_id), note))
 
     @app_commands.command(name="note-remove", description="Remove a note of this server")
     async def remove_note(self, interaction: Asked, title: app_commands.Range[str, 1, 100]) -> None:
@@ -151,6 +181,38 @@ def describe(settings: ServerSettings) -> str:
             f"**Votes:** {'anyone' if settings.anyone_may_vote else 'only who asked'}",
         )
     )
+
+
+def _add(store: ServerStore, server: str, note: Note) -> str:
+    """Keep a note if there is room; what the administrator is told."""
+    others = [one for one in store.notes(server) if one.title != note.title]
+    if len(others) >= MOST_NOTES:
+        return f"There are {MOST_NOTES} notes already. Remove one first."
+    room = MOST_CHARACTERS - sum(len(one.text) for one in others)
+    if len(note.text) > room:
+        return f"That has {len(note.text):,} characters, and there is room for {room:,} more. Shorten it."
+    if len(note_passages((*others, note))) > MOST_PASSAGES:
+        return "That is cut into too many small sections. Give it fewer headings, or remove another note."
+    store.add_note(server, note)
+    return f"Noted for this server ({len(note.text):,} characters). Answers here are made from it from now on."
+
+
+async def _read(file: discord.Attachment) -> str:
+    """The text of a file, read in a throw-away process. Raises RequestError that says what is wrong with it."""
+    from coach.app import read_upload
+
+    files = await read_files([file])
+    if isinstance(files, str):
+        raise RequestError(files)
+    return await asyncio.to_thread(read_upload, files[0].content, files[0].name)
+
+
+async def _models_at_hand(bot: CoachBot) -> tuple[str, ...]:
+    try:
+        return await asyncio.to_thread(bot.models)
+    except CoachError as error:
+        log.warning("the models at hand are not known: %s", error)
+        return ()
 
 
 def _settings(interaction: Asked) -> ServerSettings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -418,47 +418,3 @@ def _answer_row(row: Any) -> AnswerRow:
     values["options"] = tuple((str(name), str(value)) for name, value in json.loads(values["options"]))
     values["evidence"] = tuple(json.loads(values["evidence"]))
     return AnswerRow(**values)
-
-
-_PLAIN_WORDS = frozenset(
-    [
-        "about",
-        "does",
-        "from",
-        "have",
-        "here",
-        "many",
-        "much",
-        "that",
-        "them",
-        "then",
-        "there",
-        "they",
-        "this",
-        "what",
-        "when",
-        "where",
-        "which",
-        "will",
-        "with",
-        "would",
-        "your",
-    ]
-)
-
-
-def find_notes(notes: Sequence[Note], question: str, *, count: int = 2) -> tuple[Note, ...]:
-    """The notes that share the question's telling words, best first; none when fewer than half of them occur."""
-    words = {word for word in _words(question) if len(word) > 3} - _PLAIN_WORDS
-    scored = []
-    for note in notes:
-        shared = len(words & _words(f"{note.title} {note.text}"))
-        if words and shared / len(words) >= 0.5:
-            scored.append((shared, note))
-    return tuple(note for _, note in sorted(scored, key=lambda pair: -pair[0])[:count])
-
-
-def _words(text: str) -> set[str]:
-    """The words in lower case, without punctuation and plural s."""
-    plain = ("".join(c for c in word if c.isalnum()) for word in text.lower().split())
-    return {word.removesuffix("s") if len(word) > 4 else word for word in plain}

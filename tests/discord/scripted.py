@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bots.discord_.lifecycle import local_stream
 from bots.discord_bot import CoachBot
 from coach.catalogue.tables import Catalogue
 from coach.domain import Answer, Citation, Event, Passage, Queued, Request, Retrieved, Sentence, SentenceReady, Source
+from coach.pipeline import Coach
 from coach.skills.base import SkillResult, SkillSpec, Slot
 from coach.store.servers import ServerStore
 from coach.store.sessions import Sessions
@@ -77,6 +81,22 @@ class ScriptedCoach:
         finally:
             if not done:
                 self.cancelled.append(request.text)
+
+
+class RealCoach(ScriptedCoach):
+    """A coach of coach/pipeline.py behind the same face, carried as `coach discord` carries it."""
+
+    def __init__(self, coach: Coach) -> None:
+        super().__init__()
+        self._stream = local_stream(coach, ThreadPoolExecutor(4))
+
+    async def stream(self, request: Request, cancel: threading.Event) -> AsyncIterator[Event]:
+        """The events of one request."""
+        self.requests.append(request)
+        async with aclosing(self._stream(request, cancel)) as events:  # type: ignore[type-var]  # an async generator
+            async for event in events:
+                yield event
+        self.finished += 1
 
 
 def _nothing(request: Request, values: object, context: object) -> SkillResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import discord
 import pytest
 
 from coach.domain import Request
@@ -95,6 +96,37 @@ def test_an_expired_token_falls_back_to_the_channel(database: str) -> None:
         await world.env.advance_time(31)
         assert world.answers()[-1].content == "Learn statistics first. [1]"
         assert len([m for m in world.answers() if "statistics" in m.content]) == 1
+
+    play(scene, database, script=lambda request: Script(wait=30.0))
+
+
+def _expire(world: World) -> None:
+    for method, route in (("PATCH", "/webhooks/*/messages/@original"), ("POST", "/webhooks/*")):
+        world.env.inject_error(method, route, status=404, code=10015, message="Unknown Webhook", times=None)
+
+
+def test_a_private_answer_whose_token_expired_comes_as_a_direct_message(database: str) -> None:
+    async def scene(world: World) -> None:
+        await world.alice.slash(world.general, "ask", question="one", private=True)
+        _expire(world)
+        await world.env.advance_time(31)
+        assert [m for m in world.answers() if "statistics" in m.content] == []
+        assert world.alice.user.dm_channel.last_message.content == "Learn statistics first. [1]"
+
+    play(scene, database, script=lambda request: Script(wait=30.0))
+
+
+def test_an_expired_token_where_the_bot_may_not_speak_ends_in_a_direct_message(database: str) -> None:
+    async def scene(world: World) -> None:
+        quiet = world.guild.create_text_channel(
+            "quiet", overwrites={world.guild.me: discord.PermissionOverwrite(send_messages=False)}
+        )
+        await world.alice.slash(quiet, "ask", question="one")
+        _expire(world)
+        await world.env.advance_time(31)
+        assert [m for m in world.answers(quiet) if "statistics" in m.content] == []
+        sent = [m.content for m in world.alice.user.dm_channel.history()]
+        assert sent == ["Learn statistics first. [1]"]
 
     play(scene, database, script=lambda request: Script(wait=30.0))
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import time
+from collections.abc import Callable
 
+from bots.discord_.notes import MOST_CHARACTERS
+from coach.pipeline import Coach
 from coach.store.servers import Note, ServerSettings
-from tests.discord.scripted import Script
+from tests.discord.scripted import RealCoach, Script
 from tests.discord.sim.world import World, play
 
 
@@ -57,27 +62,116 @@ def test_model_and_language_of_a_server_reach_the_coach(database: str) -> None:
         await world.carol.slash(world.general, "server language", language="de")
         await world.alice.slash(world.general, "ask", question="one")
 
-    coach = play(scene, database)
+    coach = play(scene, database, models=lambda: ("qwen3-0.6b",))
     assert coach.requests[0].model == "qwen3-0.6b"
     assert coach.requests[0].profile.locale == "de"
 
 
-def test_a_server_never_sees_what_another_added(database: str) -> None:
+def test_a_model_that_is_not_at_hand_cannot_be_chosen(database: str) -> None:
     async def scene(world: World) -> None:
-        await world.carol.slash(
-            world.general, "server note-add", title="Study group", text="Our study group meets on Mondays."
-        )
+        refused = await world.carol.slash(world.general, "server model", name="smollm3-3b")
+        assert refused.response.content == "smollm3-3b is not at hand where I run. At hand are: qwen3-0.6b."
+        shown = await world.carol.autocomplete(world.general, "server model", "name", "")
+        assert [one["value"] for one in shown] == ["qwen3-0.6b"]
+        world.bot.models = lambda: ()
+        refused = await world.carol.slash(world.general, "server model", name="qwen3-0.6b")
+        assert "One model is set for everyone here." in refused.response.content
+        await world.alice.slash(world.general, "ask", question="one")
+
+    coach = play(scene, database, models=lambda: ("qwen3-0.6b",))
+    assert coach.requests[0].model == ""
+
+
+QUESTION = "When does the reading circle meet?"
+
+
+def test_what_a_server_adds_answers_there_and_nowhere_else(database: str, make_coach: Callable[..., Coach]) -> None:
+    """Through the true pipeline: the note is evidence, cited like a guide, in this server only."""
+
+    async def scene(world: World) -> None:
         other = world.env.create_guild("Other")
         room = other.create_text_channel("room")
         dave = other.add_member(world.env.create_user("dave"))
-        await world.alice.slash(world.general, "ask", question="When does the study group meet?")
-        assert "Mondays" in world.answers()[-1].content
-        await dave.slash(room, "ask", question="When does the study group meet?")
-        assert "Mondays" not in world.answers(room)[-1].content
-        await dave.send_dm("When does the study group meet?")
-        assert "Mondays" not in dave.user.dm_channel.last_message.content
+        await world.carol.slash(
+            world.general,
+            "server note-add",
+            title="Reading circle",
+            text="The reading circle meets every Monday at 18:00.",
+        )
+        await world.alice.slash(world.general, "ask", question=QUESTION)
+        await _finished(world, 1)
+        answer = world.answers()[-1]
+        assert "every Monday at 18:00. [1]" in answer.content
+        assert answer.embeds[0].fields[0].name == "[1] Reading circle"
+        assert "added by this server's administrators" in answer.embeds[0].fields[0].value
+        await dave.slash(room, "ask", question=QUESTION)
+        await _finished(world, 2)
+        assert "Monday" not in world.answers(room)[-1].content
+        await dave.send_dm(QUESTION)
+        await _finished(world, 3)
+        assert "Monday" not in dave.user.dm_channel.last_message.content
+        await world.carol.slash(world.general, "server note-remove", title="Reading circle")
+        await world.alice.slash(world.general, "ask", question=QUESTION)
+        await _finished(world, 4)
+        assert "Monday" not in world.answers()[-1].content
+
+    play(scene, database, coach=RealCoach(make_coach(mode="quote", evidence_threshold=0.5)))
+
+
+async def _finished(world: World, count: int) -> None:
+    """The coach works in a thread of its own, on the clock of the wall."""
+    while world.bot.health.answered + world.bot.health.declined < count:
+        await asyncio.sleep(0.01)
+
+
+def test_a_file_becomes_a_note(database: str) -> None:
+    text = "# House rules\n\nThe study group meets on Mondays.\n\n## Mentors\n\nMentors answer within two days."
+
+    async def scene(world: World) -> None:
+        told = await world.carol.slash(
+            world.general, "server note-add", title="Handbook", file=("handbook.md", text.encode())
+        )
+        assert told.ephemeral
+        listed = await world.carol.slash(world.general, "server notes")
+        assert "**Handbook**" in listed.response.content
+        await world.alice.slash(world.general, "ask", question="one")
+        bad = await world.carol.slash(world.general, "server note-add", title="Bad", file=("x.exe", b"MZ"))
+        assert "files ending in .exe are not read" in bad.response.content
+
+    coach = play(scene, database)
+    assert [(p.title, p.heading) for p in coach.requests[0].passages] == [
+        ("Handbook", "House rules"),
+        ("Handbook", "Mentors"),
+    ]
+
+
+def test_notes_are_bounded_and_need_a_text(database: str) -> None:
+    async def scene(world: World) -> None:
+        empty = await world.carol.slash(world.general, "server note-add", title="Nothing")
+        assert empty.response.content == "Give a text or a file."
+        store, server = world.bot.store, str(world.guild.id)
+        store.add_note(server, Note("Long", "x" * MOST_CHARACTERS))
+        full = await world.carol.slash(world.general, "server note-add", title="More", text="One more.")
+        assert "there is room for 0 more" in full.response.content
+        replaced = await world.carol.slash(world.general, "server note-add", title="Long", text="Short now.")
+        assert "Noted" in replaced.response.content
+        assert [note.title for note in store.notes(server)] == ["Long"]
 
     play(scene, database)
+
+
+def test_a_forwarded_answer_of_another_server_is_no_reply(database: str) -> None:
+    """A forward carries a reference too; taking it for a reply would bring one server's conversation into another."""
+
+    async def scene(world: World) -> None:
+        await world.alice.send(world.general, f"{world.mention} one")
+        answer = world.answers()[-1]
+        row = world.bot.store.answer_of_message(str(answer.id))
+        world.bot.store.record(dataclasses.replace(row, server="4711"))  # as if it had been given elsewhere
+        await world.bob.send(world.general, f"{world.mention} and then?", reply_to=answer)
+
+    coach = play(scene, database)
+    assert [len(request.history) for request in coach.requests] == [0, 0]
 
 
 def test_leaving_a_server_purges_it_after_the_grace_period(database: str) -> None:

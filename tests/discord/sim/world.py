@@ -54,10 +54,11 @@ def play(
     *,
     script: Callable[[Any], Script] | None = None,
     run_options: dict[str, Any] | None = None,
+    coach: ScriptedCoach | None = None,
     **options: Any,
 ) -> ScriptedCoach:
     """Run a scene in a fresh world; bot errors that the scene did not look at fail it."""
-    coach = ScriptedCoach(script) if script else ScriptedCoach()
+    coach = coach or (ScriptedCoach(script) if script else ScriptedCoach())
 
     async def main() -> None:
         clock: list[Callable[[], float]] = [lambda: 0.0]

@@ -22,6 +22,7 @@ APP = "1000000000000000001"
 GUILD = "2000000000000000001"
 OTHER_GUILD = str((1 << 22) * 476837158204 + 1)  # an odd number above bit 22: with two shards it lives on the other one
 CHANNEL, OTHER_CHANNEL, DM = "3000000000000000001", "3000000000000000002", "5000000000000000001"
+FORUM = "3000000000000000003"
 ALICE, BOB = "4000000000000000001", "4000000000000000002"
 TOKEN = "fake.token.value"
 NOW = "2026-01-01T00:00:00.000000+00:00"
@@ -99,6 +100,7 @@ class FakeDiscord:
         self.channels: dict[str, dict[str, Any]] = {
             CHANNEL: self._channel(CHANNEL, GUILD),
             OTHER_CHANNEL: self._channel(OTHER_CHANNEL, OTHER_GUILD),
+            FORUM: {**self._channel(FORUM, GUILD), "type": 15, "name": "questions", "available_tags": []},
         }
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -273,23 +275,7 @@ class FakeDiscord:
         return reply(saved)
 
     async def _open_thread(self, parent: str, message: str | None, body: Any) -> web.Response:
-        thread = {
-            "id": message or self._id(),
-            "type": 11,
-            "guild_id": GUILD,
-            "parent_id": parent,
-            "owner_id": APP,
-            "name": body["name"],
-            "message_count": 0,
-            "member_count": 1,
-            "rate_limit_per_user": 0,
-            "thread_metadata": {
-                "archived": False,
-                "auto_archive_duration": 1440,
-                "archive_timestamp": NOW,
-                "locked": False,
-            },
-        }
+        thread = self._thread(message or self._id(), parent, APP, body["name"])
         if thread["id"] in self.channels:
             return refusal(400, 160004, "A thread has already been created for this message")
         self.channels[thread["id"]] = thread
@@ -489,6 +475,14 @@ class FakeDiscord:
         await self.emit("MESSAGE_CREATE", data, times=times)
         return data
 
+    async def post(self, forum: str, text: str, *, who: str = ALICE) -> str:
+        """Somebody opens a post in a forum: a thread whose first message has its id."""
+        thread = self._thread(self._id(), forum, who, "A post")
+        self.channels[thread["id"]] = thread
+        await self.emit("THREAD_CREATE", {**thread, "newly_created": True})
+        await self.say(text, who=who, channel=thread["id"], id=thread["id"])
+        return str(thread["id"])
+
     async def delete(self, message: str, channel: str = CHANNEL) -> None:
         """Somebody deletes a message."""
         self.messages.pop(message, None)
@@ -584,6 +578,25 @@ class FakeDiscord:
             "parent_id": None,
         }
 
+    def _thread(self, thread: str, parent: str, owner: str, name: str) -> dict[str, Any]:
+        return {
+            "id": thread,
+            "type": 11,
+            "guild_id": GUILD,
+            "parent_id": parent,
+            "owner_id": owner,
+            "name": name,
+            "message_count": 0,
+            "member_count": 1,
+            "rate_limit_per_user": 0,
+            "thread_metadata": {
+                "archived": False,
+                "auto_archive_duration": 1440,
+                "archive_timestamp": NOW,
+                "locked": False,
+            },
+        }
+
     def _guild(self, guild: str) -> dict[str, Any]:
         channels = [c for c in self.channels.values() if c["guild_id"] == guild]
         return {
@@ -594,7 +607,7 @@ class FakeDiscord:
             "member_count": 2,
             "large": False,
             "roles": [{"id": guild, "name": "@everyone", "permissions": EVERYTHING, "position": 0}],
-            "channels": [c for c in channels if c["type"] == 0],
+            "channels": [c for c in channels if c["type"] != 11],
             "threads": [c for c in channels if c["type"] == 11],
             "members": [{**member(APP), "user": BOT_USER}],
             "emojis": [],

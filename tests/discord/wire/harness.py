@@ -46,9 +46,7 @@ class Wire:
 
     async def boot(self, *, token: str = TOKEN) -> CoachBot:
         """Start a bot and wait until it is ready; errors of the start are raised."""
-        clock = asyncio.get_running_loop().time
-        self.bot = make_bot(self.coach, self.database, clock=clock, guild_ready_timeout=0.5, **self.options)
-        self.bot.before_identify_hook = _no_wait  # type: ignore[method-assign]  # the default waits 5 s a shard
+        self.bot = make_quick_bot(self)
         ready = asyncio.Event()
 
         async def on_ready() -> None:
@@ -80,6 +78,14 @@ class Wire:
             await asyncio.sleep(0.05)
 
 
+def make_quick_bot(wire: Wire) -> CoachBot:
+    """A bot on the clock of the loop that does not wait before it identifies itself."""
+    clock = asyncio.get_running_loop().time
+    bot = make_bot(wire.coach, wire.database, clock=clock, guild_ready_timeout=0.5, **wire.options)
+    bot.before_identify_hook = _no_wait  # type: ignore[method-assign]  # the default waits 5 s a shard
+    return bot
+
+
 async def _no_wait(shard: int | None, *, initial: bool = False) -> None:
     """Identify at once."""
 
@@ -93,6 +99,7 @@ def play_wire(
     boot: bool = True,
     speed: float = SPEED,
     allow_unexpected: bool = False,
+    coach: ScriptedCoach | None = None,
     **options: Any,
 ) -> Wire:
     """Run a scene; unknown routes fail it."""
@@ -100,7 +107,8 @@ def play_wire(
 
     async def main() -> None:
         discord_fake = await FakeDiscord(**(fake or {})).start()
-        wire = Wire(discord_fake, ScriptedCoach(script) if script else ScriptedCoach(), database, options)
+        behind = coach or (ScriptedCoach(script) if script else ScriptedCoach())
+        wire = Wire(discord_fake, behind, database, options)
         kept.append(wire)
         try:
             if boot:

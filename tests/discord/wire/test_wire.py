@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 
 import discord
+import httpx
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
+from bots.discord_.health import Health, serve_metrics
+from bots.discord_.lifecycle import supervise
+from coach.errors import ConfigError
+from coach.store.servers import ServerSettings
 from tests.discord.scripted import Script
-from tests.discord.wire.fake_discord import ALICE, BOB, CHANNEL, DM, OTHER_CHANNEL, rate_limited, refusal, reply
-from tests.discord.wire.harness import Wire, play_wire
+from tests.discord.wire.fake_discord import (
+    ALICE,
+    BOB,
+    CHANNEL,
+    DM,
+    FORUM,
+    GUILD,
+    OTHER_CHANNEL,
+    TOKEN,
+    point_discord_at,
+    rate_limited,
+    refusal,
+    reply,
+)
+from tests.discord.wire.harness import Wire, make_quick_bot, play_wire
 
 FINAL = "Learn statistics first. [1]"
 
@@ -300,6 +320,86 @@ def test_without_permission_to_speak_the_answer_comes_directly(database: str) ->
     play_wire(scene, database)
 
 
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_post_in_a_chosen_forum_is_answered_without_a_mention(database: str, chosen: bool) -> None:
+    async def scene(wire: Wire) -> None:
+        assert wire.bot is not None
+        if chosen:
+            wire.bot.rules.change(GUILD, ServerSettings(channels=(FORUM,)))
+        post = await wire.fake.post(FORUM, "Which maths first?", who=BOB)
+        await wire.fake.say("direct", channel=DM)
+        await answered(wire, 1, DM)
+        await asyncio.sleep(2)
+        assert finals(wire, post) == ([FINAL] if chosen else [])
+        if chosen:
+            await wire.fake.say("And then?", channel=post, who=BOB)
+            await answered(wire, 2, post)
+
+    wire = play_wire(scene, database, message_content=True)
+    in_the_post = [request for request in wire.coach.requests if request.text != "direct"]
+    assert [len(request.history) for request in in_the_post] == ([0, 2] if chosen else [])
+
+
+def test_a_bot_that_starts_while_discord_is_down_becomes_ready_by_itself(database: str) -> None:
+    """First nobody listens, then the REST answers 503, then all is well; no start by hand, ever longer waits."""
+
+    async def scene(wire: Wire) -> None:
+        port, stop = wire.fake.port, asyncio.Event()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            point_discord_at(free.getsockname()[1])  # bound, but nobody listens
+            wire.fake.fault("GET", "/users/@me$", lambda: reply("unavailable", 503), times=3)
+            running = asyncio.create_task(supervise(lambda: make_quick_bot(wire), TOKEN, stop))
+            await asyncio.sleep(3.5)
+            assert wire.fake.calls == []
+            point_discord_at(port)
+        await wire.fake.wait(lambda: any(s["ws"] is not None for s in wire.fake.sessions.values()))
+        tries = [call["at"] for call in wire.fake.find("GET", "/users/@me$")]
+        assert len(tries) == 4
+        waits = [later - earlier for earlier, later in itertools.pairwise(tries)]
+        assert waits[1] > waits[0] > 2.0
+        await asyncio.sleep(1.0)
+        await wire.fake.say("hello?", mention=True)
+        await wire.fake.wait(lambda: finals(wire))
+        stop.set()
+        assert await running == 0
+
+    play_wire(scene, database, boot=False)
+
+
+def test_the_figures_of_the_bot_are_there_for_prometheus(database: str) -> None:
+    async def scene(wire: Wire) -> None:
+        assert wire.bot is not None
+        registry = CollectorRegistry()
+        registry.register(wire.bot.health)
+        await wire.fake.say("one", mention=True)
+        await answered(wire, 1)
+        await wire.fake.drop()
+        await wire.fake.wait(lambda: len(wire.fake.resumed) == 1)
+        await asyncio.sleep(0.5)
+        told = generate_latest(registry).decode()
+        assert 'coach_discord_events_total{event="answered"} 1.0' in told
+        assert 'coach_discord_events_total{event="identified"} 1.0' in told
+        assert 'coach_discord_events_total{event="resumed"} 1.0' in told
+        assert "coach_discord_ready 1.0" in told
+        assert "coach_discord_servers 2.0" in told
+        assert "coach_discord_running_answers 0.0" in told
+        await wire.shut()
+        assert "coach_discord_ready 0.0" in generate_latest(registry).decode()
+
+    play_wire(scene, database)
+
+
+def test_the_figures_are_served_on_loopback_and_a_taken_port_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match="COACH_DISCORD_METRICS_PORT"), serve_metrics(Health(), port):
+            pass
+    with serve_metrics(Health(answered=3), port):
+        told = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    assert 'coach_discord_events_total{event="answered"} 3.0' in told
+
+
 def test_the_fake_refuses_what_it_does_not_know(database: str) -> None:
     async def scene(wire: Wire) -> None:
         assert wire.bot is not None
@@ -311,8 +411,6 @@ def test_the_fake_refuses_what_it_does_not_know(database: str) -> None:
 
 
 def test_sockets_other_than_loopback_are_blocked() -> None:
-    import socket
-
     import pytest_socket
 
     with (
