@@ -38,6 +38,7 @@ from coach.domain import (
 )
 from coach.engines.select import Abilities, find_abilities
 from coach.errors import EngineError, RequestError
+from coach.retrieval.defuse import defuse
 from coach.retrieval.own import OwnPassages
 from coach.retrieval.search import IN_FIELD_COSINE, Evidence, proper_names, score_evidence, search
 from coach.skills.courtesy import courtesy
@@ -264,7 +265,8 @@ class Coach:
 
     def _answer(self, request: Request, cancel: threading.Event, ticket: Ticket | None) -> Iterator[Event]:
         clock = time.perf_counter()
-        evidence = self.search(request.text, history=request.history, own=request.passages)
+        found = self.search(request.text, history=request.history, own=request.passages)
+        evidence = dataclasses.replace(found, passages=tuple(map(defuse, found.passages)))
         confidence = score_evidence(evidence)
         retrieve = time.perf_counter() - clock
         yield Retrieved(evidence.passages)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,17 +24,6 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most this 
 ReportDir = Annotated[Path, typer.Option("--report-dir", help="Where report.html, report.md and run.json go.")]
 Compare = Annotated[Path | None, typer.Option("--compare", help="run.json of an earlier run to compare with.")]
 Inspect = Annotated[Path | None, typer.Option("--inspect", help="Write inspect-ai logs here (see them: inspect view).")]
-
-GATE_LIMIT = 40
-# name → (settings, suites): what `coach eval gate` runs
-GATES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
-    "quote": (
-        {"engine": "scripted", "mode": "quote"},
-        ("retrieval", "answers", "refusal", "grounding", "conversation", "robustness"),
-    ),
-    "scripted": ({"engine": "scripted", "mode": "write"}, ("answers",)),
-}
-
 
 @eval_app.command("retrieval")
 def retrieval(
@@ -155,48 +145,46 @@ def run_all(
 
 @eval_app.command("gate")
 def gate(
-    accept: Annotated[
-        bool, typer.Option("--accept", help="Make this run the baseline; say why in evals/LOG.md.")
-    ] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Cases per suite.")] = GATE_LIMIT,
-    only: Annotated[str | None, typer.Option("--only", help="One gate: quote or scripted.")] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Make this run the baseline.")] = False,
+    because: Annotated[
+        str, typer.Option("--because", help="Why a baseline is lowered; goes into evals/LOG.md.")
+    ] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Cases per suite.")] = 40,
+    only: Annotated[list[str] | None, typer.Option("--only", help="A gate, or gate.suite; may be repeated.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Fail (exit code 1) when a gated metric fell beyond noise, and say which."""
-    changes = _guarded(lambda: run_gate(accept=accept, limit=limit, only=only))
+    """Fail (exit code 1) when a watched figure fell beyond noise, and say which."""
+    from evals.gate import run_gate
+
+    changes = _guarded(lambda: run_gate(accept=accept, because=because, limit=limit, only=tuple(only or ())))
     worse = [change for change in changes if change.worse]
     if as_json:
         print(json.dumps([dataclasses.asdict(change) for change in changes], indent=1))
     else:
-        for change in changes:
-            print(
-                f"{'FELL' if change.worse else 'ok  '} {change.suite} {change.metric}: {change.before:.3f} → "
-                f"{change.after:.3f} ({change.low:+.3f} to {change.high:+.3f})"
-            )
-        if not accept:
-            print(f"{len(worse)} of {len(changes)} metrics fell beyond noise." if worse else "Nothing fell.")
+        print("\n".join(_change_line(change) for change in changes))
+        print(f"{len(worse)} of {len(changes)} figures fell beyond noise." if worse else "Nothing fell.")
     if worse:
         raise typer.Exit(1)
 
 
-def run_gate(*, accept: bool, limit: int = GATE_LIMIT, only: str | None = None) -> list[Any]:
-    """The changes of every gated metric against its baseline; with `accept` the baselines are written instead."""
-    from evals.coach_under_test import coach_under_test
-    from evals.compare import check_gate, save_baseline
-    from evals.harness import run_suite
-    from evals.suites import SUITES
+@eval_app.command("breakages")
+def breakages(
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Cases per suite.")] = 20,
+    name: Annotated[str | None, typer.Option("--only", help="One of them.")] = None,
+) -> None:
+    """Break the coach on purpose, one way at a time; fail (exit code 1) unless the gate sees each."""
+    from evals.breakages import BREAKAGES, run_breakage
 
-    changes: list[Any] = []
-    for name, (settings, suites) in GATES.items():
-        if only and name != only:
+    missed = []
+    for breakage in BREAKAGES:
+        if name and breakage.name != name:
             continue
-        with coach_under_test(**settings) as coach:
-            results = [run_suite(SUITES[suite], coach, limit=limit) for suite in suites]
-        if accept:
-            for result in results:
-                save_baseline(result, name)
-        changes += check_gate(results, name)
-    return changes
+        fell = [change for change in _guarded(partial(run_breakage, breakage, limit=limit)) if change.worse]
+        print(f"{breakage.name}: {'the gate fails' if fell else 'NOT SEEN'}")
+        print("\n".join(f"  {_change_line(change)}" for change in fell), flush=True)
+        missed += [] if fell else [breakage.name]
+    if missed:
+        raise typer.Exit(1)
 
 
 @cases_app.command("check")
@@ -331,6 +319,13 @@ def _run_suites(
     else:
         print(markdown)
         print(f"Report: {report_dir / 'report.html'}")
+
+
+def _change_line(change: Any) -> str:
+    return (
+        f"{'FELL' if change.worse else 'ok  '} {change.gate}.{change.suite} {change.metric}: {change.before:.3f} → "
+        f"{change.after:.3f} ({change.low:+.3f} to {change.high:+.3f})"
+    )
 
 
 def _settings(model: str | None, engine: str | None, mode: str | None) -> dict[str, Any]:

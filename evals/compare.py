@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ import numpy as np
 
 from coach.errors import ConfigError
 from evals.harness import SuiteResult
-from evals.suites import SEED, SUITES
+from evals.suites import SUITES
+from evals.trial import SEED
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -40,6 +42,7 @@ class Change:
     low: float
     high: float
     worse: bool
+    gate: str = ""
 
 
 def interval(values: Sequence[float]) -> Interval:
@@ -101,7 +104,7 @@ def check_gate(results: Sequence[SuiteResult], name: str, folder: Path = BASELIN
                 # a metric that no case has any more (nothing was answered) is the worst drop of all
                 change = Change(result.suite, metric, float(np.mean(list(before.values()))), 0.0, -1.0, -1.0, True)
             if change is not None:
-                changes.append(change)
+                changes.append(dataclasses.replace(change, gate=name))
     return changes
 
 

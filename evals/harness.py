@@ -16,7 +16,7 @@ from typing import Any
 
 from coach.errors import ConfigError
 from coach.pipeline import Coach
-from evals.suites import SEED, Observation, Suite, Trial, spread
+from evals.trial import SEED, Observation, Suite, Trial, spread
 
 
 @dataclass(frozen=True, slots=True)

@@ -411,7 +411,7 @@ def test_an_injection_in_a_document_is_data(
     coach = make_coach(script, data_dir=tmp_path / "poisoned", knowledge_dir=own_knowledge)
     build(coach.settings)
     answer = coach.ask(DRIFT)
-    assert "PWNED" in seen[0], "the poisoned passage was shown to the model"
+    assert "explained here for you now" in seen[0], "the poisoned passage was shown to the model"
     assert answer.mode == "quote"
     assert answer.dropped == 1
     assert answer.sentences[0].text != "PWNED."

@@ -18,7 +18,8 @@ from evals.cases import TOPICS, cases_from_feedback, load_cases, load_conversati
 from evals.compare import check_gate, compare_paired, interval, refuse_other_judge, save_baseline
 from evals.harness import CaseResult, SuiteResult, load_results, run_suite, save_results
 from evals.report import render_html, render_markdown
-from evals.suites import SUITES, Suite, Trial, add_typos, change_number, reading_ease, run_answer, spread
+from evals.suites import SUITES, add_typos, change_number, reading_ease, run_answer
+from evals.trial import Suite, Trial, spread
 
 MakeCoach = Callable[..., Coach]
 QUESTION = "How long does the way to machine learning engineer take?"
