@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from bots.bridge import carry
+from bots.discord_.health import Health
+from bots.discord_.lifecycle import least_permissions
+from bots.discord_.servers import ServerCommands
 from bots.discord_bot import invite_url, run_discord
 from coach.errors import ConfigError
 from coach.settings import Settings
+from tests.discord.scripted import ROOT
 
 
 def test_the_invite_link_asks_for_the_least() -> None:
@@ -62,3 +67,15 @@ def test_an_error_of_the_stream_reaches_the_reader() -> None:
 
     with pytest.raises(ValueError, match="inside"):
         asyncio.run(main())
+
+
+def test_the_guide_names_what_there_is() -> None:
+    """docs/discord.md: its commands, settings, figures and permissions are those of the program."""
+    text = (ROOT / "docs" / "discord.md").read_text("utf-8")
+    named = set(re.findall(r"`/server ([a-z-]+)`", text))
+    assert named == {command.name for command in ServerCommands().commands}
+    settings = set(re.findall(r"COACH_([A-Z_]+)", text))
+    assert {name.lower() for name in settings} <= set(Settings.model_fields)
+    figures = {family.name for family in Health().collect()}
+    assert {name.removesuffix("_total") for name in re.findall(r"coach_discord_\w+", text)} == figures
+    assert str(least_permissions().value) in text
