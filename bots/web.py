@@ -60,7 +60,8 @@ def build_theme() -> gr.themes.Base:
         block_title_text_color="#4a433a", block_title_text_color_dark="#d9cfc0",
         checkbox_label_background_fill="#efe8dd",
         checkbox_label_background_fill_dark="#3a342e", checkbox_background_color_selected="#1f5f5b",
-        checkbox_background_color_selected_dark="#4aa094", checkbox_border_color="#8a7d6c")
+        checkbox_background_color_selected_dark="#4aa094", checkbox_border_color="#8a7d6c",
+        checkbox_border_color_dark="#a2957f", block_radius="14px", input_radius="10px", button_large_radius="12px")
 
 
 def page_head() -> str:

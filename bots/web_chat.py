@@ -91,7 +91,7 @@ def build_chat(service: Service) -> ChatParts:
                 elem_id="search",
             )
             talks = gr.HTML(apply_default_css=False, value=render_talks((), ""), elem_id="talk-list")
-            with gr.Accordion("This conversation", open=False, elem_id="talk-tools"):
+            with gr.Accordion("This conversation", open=False, visible=False, elem_id="talk-tools") as about_talk:
                 title = gr.Textbox(label="Title", max_length=80, submit_btn="Rename", elem_id="talk-title")
                 tools = gr.HTML(apply_default_css=False, value="", elem_id="talk-links")
         with gr.Column(scale=6, min_width=300, elem_id="talk"):
@@ -118,7 +118,7 @@ def build_chat(service: Service) -> ChatParts:
         with gr.Column(scale=3, min_width=260, elem_id="beside"):
             gr.HTML(apply_default_css=False, value=_PANEL)
 
-    shown = [box, thread, live, conversation, remembered, talks, title, tools, ask, stop, picture]
+    shown = [box, thread, live, conversation, remembered, talks, title, tools, ask, stop, picture, about_talk]
 
     async def run(
         user: str, tab: str, text: str, talk: str, thinks: bool, *, position: int | None = None, picture_value: Any = None
@@ -201,6 +201,7 @@ def build_chat(service: Service) -> ChatParts:
             conversation: known,
             remembered: known,
             talks: render_talks(sessions.list_conversations(user, search=wanted), known),
+            about_talk: gr.update(visible=found is not None),
             title: found.title if found else "",
             tools: render_tools(found),
         }
@@ -303,8 +304,11 @@ def _data_of(event: gr.EventData) -> dict[str, Any]:
 
 
 def _starters(service: Service) -> tuple[str, ...]:
-    examples = [skill.examples[0] for skill in service.coach.skills if skill.examples]
-    return tuple(dict.fromkeys((*STARTERS, *(text[:1].upper() + text[1:] for text in examples))))[:6]
+    """The range of what can be asked; what needs a file is offered where files are taken."""
+    examples = [skill.examples[0] for skill in service.coach.skills
+                if skill.examples and all(slot.kind != "file" for slot in skill.slots)]
+    said = [text[:1].upper() + text[1:] + "?" * text.lower().startswith(("what ", "which ", "how ")) for text in examples]
+    return tuple(dict.fromkeys((*STARTERS, *said)))[:5]
 
 
 # -- HTML --------------------------------------------------------------------------------------------------------------
@@ -320,7 +324,8 @@ def render_empty(starters: Sequence[str]) -> str:
     return (
         '<section class="welcome"><h2>What would you like to know?</h2><p>I coach people who work, or want to work, in '
         "machine learning. I answer from documents and show where each sentence comes from. What they do not say, "
-        f'I do not claim.</p><div class="starters">{cards}</div></section>'
+        f'I do not claim.</p><div class="starters">{cards}<button type="button" class="starter" data-act="tab" '
+        'data-tab="Gap and resume">Look at my resume</button></div></section>'
     )
 
 

@@ -54,6 +54,11 @@ async def ask_skill(
         return str(error)
 
 
+def bring_up(elem_id: str) -> str:
+    """A script that scrolls to a result where it lies below the form, as on a phone."""
+    return f"() => window.coachBringUp('{elem_id}')"
+
+
 def render_answer(answer: Answer | str) -> str:
     """The sentences with their sources, or a problem."""
     if isinstance(answer, str):

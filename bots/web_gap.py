@@ -10,7 +10,16 @@ import gradio as gr
 
 from bots import render
 from bots.web_chat import user_of
-from bots.web_forms import PRIVATE, ask_skill, file_field, level_choices, read_field, render_answer, role_choices
+from bots.web_forms import (
+    PRIVATE,
+    ask_skill,
+    bring_up,
+    file_field,
+    level_choices,
+    read_field,
+    render_answer,
+    role_choices,
+)
 from bots.web_service import Service
 from coach.domain import Answer
 from coach.errors import CoachError
@@ -82,7 +91,8 @@ def build_gap(service: Service, tabs: gr.Tabs) -> None:
     async def show_gap(*values: Any, request: gr.Request) -> str:
         answer = await run("skill_gap", "Where do I stand?", *values, request=request)  # type: ignore[misc]  # values are the five fields
         if isinstance(answer, Answer) and isinstance(answer.result, Gap):
-            return _gap_html(answer.result, service) + render_answer(answer)
+            words = f'<details class="thinking"><summary>In words, with sources</summary>{render_answer(answer)}</details>'
+            return _gap_html(answer.result, service) + words
         return render_answer(answer)
 
     async def compare_now(
@@ -100,8 +110,8 @@ def build_gap(service: Service, tabs: gr.Tabs) -> None:
         return pairs + render_answer(answer)
 
     fields = [resume, advert, role, level, skills]
-    compare.click(compare_now, fields, found, **PRIVATE, show_progress="minimal")
-    review.click(review_now, fields, found, **PRIVATE, show_progress="minimal")
+    for button, act in ((compare, compare_now), (review, review_now)):
+        button.click(act, fields, found, **PRIVATE, show_progress="minimal").then(js=bring_up("gap-found"))
 
 
 def _advert_name(name: str) -> str:
@@ -114,13 +124,13 @@ def _gap_html(gap: Gap, service: Service) -> str:
     return (
         f'<div class="sheet"><h3>Readiness by skill area: {gap.readiness:.0%} overall</h3>{draw_areas(gap, service)}'
         f'<p class="hint">{render.escape(gap.arithmetic)}</p></div><div class="sheet scroll-x"><h3>Each requirement'
-        '</h3><table class="facts-table"><thead><tr><th>Skill</th><th></th><th>What is asked</th><th>What you show</th>'
+        '</h3><table class="facts-table stack"><thead><tr><th>Skill</th><th></th><th>What is asked</th><th>What you show</th>'
         f"</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
 def draw_areas(gap: Gap, service: Service) -> str:
-    """One bar an area: the weight that you show out of the weight that is asked, as SVG."""
+    """One bar an area: the weight that you show out of the weight that is asked."""
     asked: dict[str, float] = defaultdict(float)
     shown: dict[str, float] = defaultdict(float)
     for row in gap.rows:
@@ -128,34 +138,30 @@ def draw_areas(gap: Gap, service: Service) -> str:
         area = skill.area if skill else "other"
         asked[area] += row.weight
         shown[area] += row.weight * _SHARE.get(str(row.verdict), 0.0)
-    parts = []
-    for position, area in enumerate(sorted(asked, key=lambda name: -asked[name])):
-        y, share = position * 34, shown[area] / asked[area] if asked[area] else 0.0
-        parts.append(
-            f'<g><text x="228" y="{y + 20}" text-anchor="end" '
-            f'font-size="14">{render.escape(area.replace("-", " "))}</text>'
-            f'<rect class="track" x="240" y="{y + 6}" width="640" height="19" rx="6"/><rect class="bar" x="240" '
-            f'y="{y + 6}" '
-            f'width="{640 * share:.1f}" height="19" rx="6"/><text x="892" y="{y + 20}" '
-            f'font-size="14">{share:.0%}</text></g>'
-        )
-    return (
-        f'<svg class="figure" viewBox="0 0 960 {34 * len(asked) + 6}" role="img" aria-label="Readiness by skill area">'
-        f"{''.join(parts)}</svg>"
+    shares = {area: shown[area] / asked[area] if asked[area] else 0.0 for area in sorted(asked, key=lambda name: -asked[name])}
+    rows = "".join(
+        f'<li><span>{render.escape(_AREAS.get(area, area.replace("-", " ").capitalize()))}</span><span class="track">'
+        f'<span class="bar" style="width:{share:.1%}"></span></span><span>{share:.0%}</span></li>'
+        for area, share in shares.items()
     )
+    return f'<ul class="areas" aria-label="Readiness by skill area">{rows}</ul>'
 
 
+_AREAS = {"classical-ml": "Classical ML", "mlops": "MLOps", "soft": "Working with people"}
 _SHARE = {"met": 1.0, "partly": 0.5, "missing": 0.0}
+
+
+_BADGES = {"met": "", "partly": "part"}
 
 
 def _row_html(row: GapRow) -> str:
     verdict = str(row.verdict)
-    badge = f'<span class="badge {"" if _SHARE.get(verdict) == 1.0 else "miss"}">{render.escape(verdict)}</span>'
+    badge = f'<span class="badge {_BADGES.get(verdict, "miss")}">{render.escape(verdict)}</span>'
     asked = _quote_html(row.need_quote) or render.escape(row.need)
     have = _quote_html(row.have) or f'<span class="hint">{render.escape(row.why)}</span>'
     return (
-        f"<tr><td><strong>{render.escape(row.name)}</strong><br><small>{render.escape(row.target)} level, weight "
-        f"{row.weight}</small></td><td>{badge}</td><td>{asked}</td><td>{have}</td></tr>"
+        f"<tr><td><strong>{render.escape(row.name)}</strong><br><small>{render.escape(row.target)} level, importance "
+        f"{row.weight} of 3</small></td><td>{badge}</td><td>{asked}</td><td>{have}</td></tr>"
     )
 
 

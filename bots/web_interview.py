@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Sequence
 from datetime import date
@@ -11,12 +12,12 @@ import gradio as gr
 
 from bots import render
 from bots.web_chat import user_of
-from bots.web_forms import PRIVATE, ask_skill, level_choices, render_answer, role_choices
+from bots.web_forms import PRIVATE, ask_skill, bring_up, level_choices, render_answer, role_choices
 from bots.web_service import Service
 from coach.catalogue.tables import Catalogue
 from coach.domain import Answer
 from coach.skills.base import PracticeRecord
-from coach.skills.interview import DayScore, TopicProgress, track_progress
+from coach.skills.interview import DayScore, Interview, TopicProgress, track_progress
 
 # The buttons in the table of progress start practice of their topic.
 _PRACTISE_SCRIPT = """
@@ -76,7 +77,7 @@ def build_interview(service: Service, tabs: gr.Tabs) -> None:
         )
         is_question = isinstance(answer, Answer)
         return {
-            room: render_answer(answer),
+            room: render_answer(hide_rubric(answer)),
             said: gr.update(visible=is_question, value=""),
             send: gr.update(visible=is_question),
             before: _before_html(past),
@@ -90,7 +91,7 @@ def build_interview(service: Service, tabs: gr.Tabs) -> None:
         mine = f'<div class="question"><div class="asked">{render.escape(text)}</div></div>'
         past = [*past, f"{shown}{mine}"][-10:]
         return {
-            room: render_answer(answer),
+            room: render_answer(hide_rubric(answer)),
             said: "",
             before: _before_html(past),
             history: past,
@@ -111,10 +112,27 @@ def build_interview(service: Service, tabs: gr.Tabs) -> None:
 
     fields = [role, level, topic, history]
     shown = [room, said, send, before, history, progress]
-    begin.click(put_question, fields, shown, **PRIVATE, show_progress="minimal")
-    send.click(score, [said, history, room], shown, **PRIVATE, show_progress="minimal")
-    progress.submit(practise, [role, level, history], [*shown, topic], **PRIVATE, show_progress="minimal")
+    up = bring_up("room")
+    begin.click(put_question, fields, shown, **PRIVATE, show_progress="minimal").then(js=up)
+    send.click(score, [said, history, room], shown, **PRIVATE, show_progress="minimal").then(js=up)
+    progress.submit(practise, [role, level, history], [*shown, topic], **PRIVATE, show_progress="minimal").then(js=up)
     tab.select(look_back, None, progress, **PRIVATE, show_progress="hidden")
+
+
+def hide_rubric(answer: Answer | str) -> Answer | str:
+    """Without the passage of the question that is still open: it holds what a good answer says."""
+    interview = answer.result if isinstance(answer, Answer) else None
+    if not isinstance(answer, Answer) or not isinstance(interview, Interview) or interview.finished:
+        return answer
+    hidden = f"catalogue/questions/{interview.questions[interview.position]}"
+    return dataclasses.replace(
+        answer,
+        citations=tuple(passage for passage in answer.citations if passage.id != hidden),
+        sentences=tuple(
+            dataclasses.replace(sentence, citations=tuple(c for c in sentence.citations if c.passage != hidden))
+            for sentence in answer.sentences
+        ),
+    )
 
 
 def _room(request: gr.Request) -> str:
@@ -127,7 +145,7 @@ def render_progress(topics: Sequence[TopicProgress], catalogue: Catalogue, today
         return ""
     rows = "".join(_topic_html(item, catalogue, today) for item in topics)
     return (
-        '<div class="sheet scroll-x"><h3>Your practice so far</h3><table class="facts-table"><thead><tr><th>Topic</th>'
+        '<div class="sheet scroll-x"><h3>Your practice so far</h3><table class="facts-table stack"><thead><tr><th>Topic</th>'
         "<th>Latest score</th><th>Over time</th><th>Repeat next</th><th></th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
@@ -143,7 +161,7 @@ def _topic_html(item: TopicProgress, catalogue: Catalogue, today: date) -> str:
     )
     return (
         f"<tr><td><strong>{name}</strong><br><small>{count}</small></td><td>{last.score:.0%}<br>"
-        f"<small>on {last.day}</small></td><td>{draw_scores(item.days)}</td><td>{again}</td><td><button "
+        f'<small class="day">on {last.day}</small></td><td>{draw_scores(item.days)}</td><td>{again}</td><td><button '
         f'type="button" class="small" data-topic="{topic}" aria-label="Practise {name}">Practise</button></td></tr>'
     )
 

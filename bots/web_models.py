@@ -13,6 +13,7 @@ from bots.web_forms import PRIVATE
 from bots.web_service import Service
 from coach.catalogue.passages import OVERHEAD_GIB
 from coach.catalogue.tables import ModelCard
+from coach.engines.select import find_card
 
 BITS = {"bfloat16": 16.0, "int8": 8.0, "4-bit": 4.5}
 _CONTEXTS = (1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
@@ -30,7 +31,7 @@ def build_models(service: Service, tabs: gr.Tabs) -> None:
         with gr.Row():
             with gr.Column(scale=2, min_width=260):
                 memory = gr.Slider(1, 64, value=8, step=0.5, label="Memory of my machine, GB", elem_id="my-memory")
-                context = gr.Dropdown([(f"{size:,} tokens", size) for size in _CONTEXTS], value=8192, label="Context")
+                context = gr.Dropdown([(f"{size:,} tokens", size) for size in _CONTEXTS], value=8192, label="Longest text")
                 bits = gr.Radio(list(BITS), value="4-bit", label="Precision of the weights", elem_id="models-bits")
                 wants = gr.CheckboxGroup(
                     [
@@ -129,7 +130,7 @@ def render_side_by_side(cards: Sequence[ModelCard], memory_gb: float, tokens: in
         ("Thinking", [_thinks(card) for card in cards]),
         ("Languages", [render.escape(str(card.languages.count or "not stated")) for card in cards]),
         ("Licence", [render.escape(card.licence.name) for card in cards]),
-        ("Words answers here", [f"{card.grade.mode}: {render.escape(card.grade.basis)}" for card in cards]),
+        ("Answers with it", [_answers_html(card) for card in cards]),
         ("Good at", [render.escape(" ".join(card.strengths[:2])) for card in cards]),
         ("Mind", [render.escape(" ".join(card.limits[:2])) for card in cards]),
     ]
@@ -189,9 +190,11 @@ def draw_memory(cards: Sequence[ModelCard], memory_gb: float, tokens: int, preci
             'stroke-width="6" opacity=".6"/>'
         )
     ends: list[float] = []
+    legend = ""
     for position, (card, points) in enumerate(sorted(lines, key=lambda line: line[1][-1][1])):
         colour, dash = _COLOURS[position % 6], _DASHES[position % 6]
         path = " ".join(f"{x(size):.1f},{y(need):.1f}" for size, need in points)
+        legend += f'<span><i style="background:{colour}"></i>{render.escape(card.name)}</span> '
         last_x, last_y = x(points[-1][0]), y(points[-1][1])
         label_y = min([last_y + 5, *(end - 17 for end in ends[-1:])])
         ends.append(label_y)
@@ -204,8 +207,9 @@ def draw_memory(cards: Sequence[ModelCard], memory_gb: float, tokens: int, preci
             f'<text x="{right + 14}" y="{label_y:.1f}" font-size="13">{render.escape(card.name)}</text></g>'
         )
     return (
-        f'<svg class="figure" style="min-width:620px" viewBox="0 0 930 {height}" role="img" aria-label="Memory in GiB '
-        f'against context in tokens">{"".join(parts)}</svg>'
+        f'<div class="scroll-x"><svg class="figure" style="min-width:620px" viewBox="0 0 930 {height}" role="img" '
+        f'aria-label="Memory in GiB against context in tokens">{"".join(parts)}</svg></div>'
+        f'<p class="legend only-narrow" aria-hidden="true">{legend}</p>'
     )
 
 
@@ -213,24 +217,29 @@ def _chart_sheet(
     cards: Sequence[ModelCard], chosen: Sequence[str], memory_gb: float, tokens: int, precision: str
 ) -> str:
     return (
-        f'<div class="sheet"><h3>Memory against context, GiB, {precision} weights</h3><div class="scroll-x">'
-        f'{draw_memory(_named(cards, chosen), memory_gb, tokens, precision)}</div>'
+        f'<div class="sheet"><h3>Memory against context, GiB, {precision} weights</h3>'
+        f"{draw_memory(_named(cards, chosen), memory_gb, tokens, precision)}"
         '<p class="hint">Weights + keys and values '
         f"in bfloat16 + {OVERHEAD_GIB} GiB for the runtime, computed from each model's published geometry.</p></div>"
     )
 
 
 def _answering_html(service: Service) -> str:
-    settings = service.settings
-    words = {
-        "quote": "No model words the answers now: they are quoted from the documents.",
-        "write": "A model words the answers now, and every sentence is checked against its source.",
-    }
-    name = settings.remote_model or settings.model
-    return (
-        f'<div class="sheet"><p>{words.get(service.coach.mode, "")} <span class="hint">Model: {render.escape(name)}, '
-        f"engine: {render.escape(settings.engine)}, embedder: {render.escape(settings.embedder)}.</span></p></div>"
-    )
+    settings, coach = service.settings, service.coach
+    card = find_card(settings, coach.catalogue)
+    name = f"<strong>{render.escape(card.name if card else settings.remote_model or settings.model)}</strong>"
+    if coach.mode == "write":
+        words = f"{name} words the answers, and every sentence is checked against its source."
+    elif settings.mode == "quote":
+        words = "Answers are quoted from the documents, word for word, because the coach is set to quote."
+    else:
+        words = (
+            f"Answers are quoted from the documents, word for word: {name} is here, but it is too small to be trusted with "
+            "wording them. A larger one, for example Qwen3-0.6B, writes its own sentences, each checked against its source. "
+            "To get it: <code>coach models pull qwen3-0.6b</code>"
+        )
+    images = "reads pictures" if coach.abilities.images else "reads text only; Gemma 3 4B IT reads pictures too"
+    return f'<div class="sheet"><p>{words}</p><p class="hint">{name} {images}.</p></div>'
 
 
 def _matches(
@@ -260,6 +269,11 @@ def _need_html(card: ModelCard, tokens: int, precision: str, memory_gb: float) -
 
 def _fit_html(need: float, memory_gb: float) -> str:
     return '<span class="badge">fits</span>' if need <= memory_gb else '<span class="badge miss">too large</span>'
+
+
+def _answers_html(card: ModelCard) -> str:
+    how = "are worded by it" if card.grade.mode == "write" else "are quoted, it is too small"
+    return f"{how}<br><small>{render.escape(card.grade.basis)}</small>"
 
 
 def _thinks(card: ModelCard) -> str:

@@ -136,6 +136,8 @@
     button.hidden = true;
   }
 
+  window.coachBringUp = (id) => { if (narrow()) document.getElementById(id).scrollIntoView({ behavior: "smooth" }); };
+
   const acts = {
     ask: (b) => send("submit", { act: "ask", text: b.dataset.text }),
     retry: (b) => send("submit", { act: "retry", position: Number(closest(b, ".turn").dataset.position) }),
@@ -155,6 +157,8 @@
     },
     "close-panel": closePanel,
     "forget-file": forgetFile,
+    tab: (b) => [...document.querySelectorAll("#tabs [role=tab], #tabs .overflow-dropdown button")]
+      .find((tab) => tab.textContent.trim() === b.dataset.tab && tab.closest(".visually-hidden") === null)?.click(),
     theme: () => setTheme(!document.body.classList.contains("dark")),
   };
 

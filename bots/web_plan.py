@@ -9,7 +9,7 @@ import gradio as gr
 
 from bots import render
 from bots.web_chat import user_of
-from bots.web_forms import PRIVATE, ask_skill, download_link, level_choices, render_answer, role_choices
+from bots.web_forms import PRIVATE, ask_skill, bring_up, download_link, level_choices, render_answer, role_choices
 from bots.web_service import Service
 from coach.domain import Answer
 from coach.skills.roadmap import Roadmap, Step, to_ics, to_markdown
@@ -88,7 +88,7 @@ def build_plan(service: Service, tabs: gr.Tabs) -> None:
             return {picture: render_answer(answer), details: "", done: gr.update(visible=False)}
         # A tick's value names the level too: a name such as programming-basics would be read as a level by itself.
         open_steps = {
-            f"{step.skill}:{step.target}": f"{step.name} ({step.target}, {step.hours:g} h)" for step in roadmap.steps
+            f"{step.skill}:{step.target}": f"{step.name} ({step.target}, {step.hours:.0f} h)" for step in roadmap.steps
         }
         finished = {
             f"{item.skill}:{item.level}": f"{catalogue.skills[item.skill].name} ({item.level}, done)"
@@ -100,8 +100,9 @@ def build_plan(service: Service, tabs: gr.Tabs) -> None:
             "Calendar (.ics)", to_ics(roadmap, catalogue), "text/calendar", "plan.ics"
         ) + download_link("Markdown", to_markdown(roadmap, catalogue).encode(), "text/markdown", "plan.md")
         return {
-            picture: f'<div class="sheet"><h3>{_headline(roadmap, service)}</h3><div class="scroll-x">'
-            f'{draw_timeline(roadmap)}</div><p class="links">{links}</p></div>',
+            picture: f'<div class="sheet"><h3>{_headline(roadmap, service)}</h3>'
+            f'<div class="only-wide">{draw_timeline(roadmap)}</div>'
+            f'<div class="only-narrow">{draw_short_timeline(roadmap)}</div><p class="links">{links}</p></div>',
             done: gr.update(choices=choices, value=list(finished), visible=bool(choices)),
             details: _steps_html(roadmap.steps)
             + f'<details class="thinking"><summary>In words, with sources</summary>{render_answer(answer)}</details>',
@@ -120,7 +121,7 @@ def build_plan(service: Service, tabs: gr.Tabs) -> None:
 
     fields = [role, level, hours, skills, deadline, done]
     shown = [picture, done, details]
-    make.click(plan, fields, shown, **PRIVATE, show_progress="minimal")
+    make.click(plan, fields, shown, **PRIVATE, show_progress="minimal").then(js=bring_up("plan-picture"))
     done.input(plan, fields, shown, **PRIVATE, show_progress="hidden", trigger_mode="always_last")
     hours.release(plan, fields, shown, **PRIVATE, show_progress="hidden", trigger_mode="always_last")
     tab.select(start, None, [role, level, hours, skills], **PRIVATE, show_progress="hidden")
@@ -140,8 +141,7 @@ def draw_timeline(roadmap: Roadmap) -> str:
     for position, step in enumerate(steps):
         x, width = _LEFT + (step.start_week - 1) * scale, max((step.end_week - step.start_week + 1) * scale, 5)
         y = _TOP + position * _ROW
-        weeks_of_step = f"weeks {step.start_week} to {step.end_week}"
-        label = f"{step.name}: {step.have} to {step.target}, {step.hours:g} hours, {weeks_of_step}"
+        label = f"{step.name}: {step.have} to {step.target}, {step.hours:.0f} hours, {_weeks(step)}"
         name = step.name if len(step.name) <= 31 else step.name[:30].rstrip() + "…"
         edges = "".join(
             _edge_svg(steps[row[before]], row[before], step, position, scale) for before in direct[step.skill]
@@ -155,9 +155,24 @@ def draw_timeline(roadmap: Roadmap) -> str:
         )
     said = f"Timeline of {len(steps)} steps over {weeks} weeks"
     return (
-        f'<svg class="figure" style="min-width:640px" viewBox="0 0 {_WIDTH} {height}" role="img" '
+        f'<svg class="figure" viewBox="0 0 {_WIDTH} {height}" role="img" '
         f'aria-label="{said}">{"".join(parts)}</svg>'
     )
+
+
+def draw_short_timeline(roadmap: Roadmap) -> str:
+    """The same for a phone: each name above its bar, no lines of prerequisites."""
+    width, row, weeks = 360, 44, max(roadmap.weeks, 1)
+    bars = "".join(
+        f'<text x="0" y="{row * n + 16}" font-size="15">{render.escape(step.name)}</text><text class="faint" x="{width}" '
+        f'y="{row * n + 16}" font-size="13" text-anchor="end">{_weeks(step)}</text><rect class="track" x="0" '
+        f'y="{row * n + 23}" width="{width}" height="9" rx="4"/><rect class="bar {"weak" if step.weight == 0 else ""}" '
+        f'x="{width * (step.start_week - 1) / weeks:.1f}" y="{row * n + 23}" '
+        f'width="{max(width * (step.end_week - step.start_week + 1) / weeks, 5):.1f}" height="9" rx="4"/>'
+        for n, step in enumerate(roadmap.steps)
+    )
+    said = f"Timeline of {len(roadmap.steps)} steps over {roadmap.weeks} weeks"
+    return f'<svg class="figure" viewBox="0 0 {width} {row * len(roadmap.steps)}" role="img" aria-label="{said}">{bars}</svg>'
 
 
 def _direct_prerequisites(steps: Sequence[Step]) -> dict[str, tuple[str, ...]]:
@@ -194,9 +209,13 @@ def _edge_svg(before: Step, before_row: int, after: Step, after_row: int, scale:
 def _headline(roadmap: Roadmap, service: Service) -> str:
     role = service.coach.catalogue.roles[roadmap.role].name
     return render.escape(
-        f"{role}, {roadmap.level}: {len(roadmap.steps)} steps, {roadmap.total_hours:g} hours, "
+        f"{role}, {roadmap.level}: {len(roadmap.steps)} steps, {roadmap.total_hours:.0f} hours, "
         f"{roadmap.weeks} weeks at {roadmap.hours_per_week:g} hours a week"
     )
+
+
+def _weeks(step: Step) -> str:
+    return f"week {step.start_week}" if step.start_week == step.end_week else f"weeks {step.start_week}–{step.end_week}"
 
 
 def _steps_html(steps: tuple[Step, ...]) -> str:
@@ -211,13 +230,13 @@ def _steps_html(steps: tuple[Step, ...]) -> str:
         rows.append(
             f"<tr><td>{number}</td><td><strong>{render.escape(step.name)}</strong><br><small>{step.have} to "
             f"{step.target}"
-            f"</small></td><td>{step.hours:g} h<br><small>weeks {step.start_week} to {step.end_week}</small></td>"
+            f"</small></td><td>{step.hours:.0f} h<br><small>{_weeks(step)}</small></td>"
             f"<td>{render.escape(step.milestone)}</td><td>{links}</td></tr>"
         )
     if not rows:
         return ""
     return (
-        '<div class="sheet scroll-x"><h3>Step by step</h3><table class="facts-table"><thead><tr><th></th><th>Skill</th>'
-        "<th>Time</th><th>You are done when</th><th>Learn from</th></tr></thead><tbody>"
+        '<div class="sheet scroll-x"><h3>Step by step</h3><table class="facts-table steps stack"><thead><tr><th></th>'
+        "<th>Skill</th><th>Time</th><th>You are done when</th><th>Learn from</th></tr></thead><tbody>"
         f"{''.join(rows)}</tbody></table></div>"
     )

@@ -1,4 +1,4 @@
-"""The Profile and privacy tab: what is kept, and how to change, take along or delete it."""
+"""The Profile tab: what is kept, and how to change, take along or delete it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ practice. All of it lies in one database on the computer that runs this coach, u
 read it.</p>
 <p>Resumes and advertisements are read in memory for one answer and not kept. Nothing is inferred about you, nothing is
 sent to anyone else, and this page loads nothing from other hosts.</p>
-<p class="links"><a class="small" href="/api/profile/export" download>Take everything along (JSON)</a></p></div>"""
+<p class="links"><a class="small" href="/api/profile/export" download>Download everything (JSON)</a></p></div>"""
 
 
 def build_profile(service: Service, tabs: gr.Tabs) -> None:
     """The components of the tab with their events."""
     catalogue = service.coach.catalogue
-    with gr.Tab("Profile and privacy", id="profile") as tab, gr.Row():
+    with gr.Tab("Profile", id="profile") as tab, gr.Row():
         with gr.Column(scale=4, min_width=300):
             role = gr.Dropdown(
                 [("Not decided", ""), *role_choices(catalogue)], value="", label="Role I aim at", elem_id="profile-role"
@@ -39,15 +39,17 @@ def build_profile(service: Service, tabs: gr.Tabs) -> None:
                 elem_id="profile-skills",
             )
             memory = gr.Number(label="Memory of my machine, GB", minimum=0, maximum=4096)
-            gpu = gr.Radio([("Not stated", ""), ("Yes", "yes"), ("No", "no")], value="", label="A GPU?")
+            gpu = gr.Radio([("Not stated", ""), ("Yes", "yes"), ("No", "no")], value="", label="Does it have a GPU?")
             save = gr.Button("Save", variant="primary", elem_id="profile-save")
             said = gr.HTML(apply_default_css=False, value="", elem_id="profile-said")
         with gr.Column(scale=4, min_width=300):
             gr.HTML(apply_default_css=False, value=_KEPT)
             sure = gr.Checkbox(
-                label="I want everything about me deleted: conversations, votes, profile", elem_id="profile-sure"
+                label="I want everything about me deleted: conversations, votes, profile, plans and practice",
+                elem_id="profile-sure",
             )
             delete = gr.Button("Delete everything", variant="stop", interactive=False, elem_id="profile-delete")
+            gone = gr.HTML(apply_default_css=False, value="", elem_id="profile-gone")
 
     fields = [role, level, hours, skills, memory, gpu]
 
@@ -82,10 +84,10 @@ def build_profile(service: Service, tabs: gr.Tabs) -> None:
     def erase(confirmed: bool, request: gr.Request) -> tuple[Any, ...]:
         if not confirmed:
             return (*(gr.skip() for _ in fields), _said("Tick the box first."), gr.skip(), gr.skip())
-        gone = service.sessions.delete_user(user_of(request))
+        deleted = service.sessions.delete_user(user_of(request))
         return (
             *_values(Profile()),
-            _said(f"Deleted: {gone} records. Nothing about you is left."),
+            _said(f"Deleted: {deleted} records. Nothing about you is left."),
             False,
             gr.update(interactive=False),
         )
@@ -95,7 +97,7 @@ def build_profile(service: Service, tabs: gr.Tabs) -> None:
     sure.change(
         lambda confirmed: gr.update(interactive=bool(confirmed)), sure, delete, **PRIVATE, show_progress="hidden"
     )
-    delete.click(erase, sure, [*fields, said, sure, delete], **PRIVATE, show_progress="hidden").then(
+    delete.click(erase, sure, [*fields, gone, sure, delete], **PRIVATE, show_progress="hidden").then(
         None,
         None,
         None,

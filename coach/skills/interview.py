@@ -363,6 +363,7 @@ def run(request: Request, values: SlotValues, context: SkillContext) -> SkillRes
     report.say(
         f'{base.count_of(len(questions), "question")}. Answer in your own words; "I don\'t know" and "stop" are fine.'
     )
+    report.paragraph()
     _ask(report, questions[0], 1, len(questions))
     return report.result(interview, follow_up=questions[0].question, state=base.to_json(interview))
 

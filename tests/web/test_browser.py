@@ -249,7 +249,7 @@ def test_a_resume_is_compared_and_leaves_nothing_on_disk(visit: Visit) -> None:
         "name": "resume.md", "mimeType": "text/markdown", "buffer": RESUME})
     visit.page.wait_for_selector("#gap-resume .has-file")
     visit.page.click("#gap-compare")
-    visit.page.wait_for_selector("#gap-found svg .track", timeout=30_000)
+    visit.page.wait_for_selector("#gap-found .track", timeout=30_000)
     assert "Python" in visit.page.inner_text("#gap-found .quote >> nth=0") or visit.page.query_selector(
         "#gap-found .quote:has-text('Wrote Python services')")
 
@@ -258,6 +258,7 @@ def test_an_interview_question_is_answered_and_scored(visit: Visit) -> None:
     visit.open_tab("Interview")
     visit.page.click("#interview-begin")
     visit.page.wait_for_selector("#interview-answer textarea", timeout=20_000)
+    assert not visit.page.query_selector("#room .cite, #room .source")  # its passage tells what a good answer says
     visit.page.fill("#interview-answer textarea", "Overfitting means that a model learns the noise of its training data.")
     visit.page.click("#interview-send")
     visit.page.wait_for_function(
@@ -303,7 +304,7 @@ def test_models_are_filtered_and_the_machines_memory_moves_the_limit(visit: Visi
 def test_the_profile_is_saved_and_everything_deleted(visit: Visit, server: Server) -> None:
     visit.ask(QUESTION)
     visit.wait_for_answers(1)
-    visit.open_tab("Profile and privacy")
+    visit.open_tab("Profile")
     visit.page.wait_for_timeout(800)  # the stored profile is filled in first
     visit.page.fill("#profile-skills textarea", "python: strong, sql: basic")
     visit.page.click("#profile-save")
@@ -312,7 +313,7 @@ def test_the_profile_is_saved_and_everything_deleted(visit: Visit, server: Serve
     assert [item.level for item in sessions.load_profile("local").skills] == ["strong", "basic"]
     visit.page.click("#profile-sure input")
     visit.page.click("#profile-delete:not([disabled])")
-    visit.page.wait_for_selector("#profile-said:has-text('Nothing about you is left')")
+    visit.page.wait_for_selector("#profile-gone:has-text('Nothing about you is left')")
     assert sessions.list_conversations("local") == ()
     visit.open_tab("Chat")
     visit.page.wait_for_selector("#thread .starter")
