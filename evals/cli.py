@@ -23,6 +23,10 @@ Mode = Annotated[str | None, typer.Option("--mode", help="write or quote.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most this many cases, spread over all.")]
 ReportDir = Annotated[Path, typer.Option("--report-dir", help="Where report.html, report.md and run.json go.")]
 Compare = Annotated[Path | None, typer.Option("--compare", help="run.json of an earlier run to compare with.")]
+Judge = Annotated[
+    str | None, typer.Option("--judge", help="Model that judges answers: URL#MODEL of a server, or a local model.")
+]
+Mlflow = Annotated[str | None, typer.Option("--mlflow", help="Tracking URI to record the run at.")]
 Inspect = Annotated[Path | None, typer.Option("--inspect", help="Write inspect-ai logs here (see them: inspect view).")]
 
 @eval_app.command("retrieval")
@@ -109,8 +113,12 @@ def _add_suite(name: str, text: str) -> None:
         report_dir: ReportDir = Path("eval-report"),
         compare: Compare = None,
         inspect: Inspect = None,
+        judge: Judge = None,
+        mlflow: Mlflow = None,
     ) -> None:
-        _run_suites((name,), limit, _settings(model, engine, mode), as_json, report_dir, compare, inspect)
+        _run_suites(
+            (name,), limit, _settings(model, engine, mode), as_json, report_dir, compare, inspect, judge, mlflow
+        )
 
     command.__doc__ = text
     eval_app.command(name)(command)
@@ -121,6 +129,8 @@ for _name, _text in (
     ("refusal", "Answerable, unanswerable, near-miss, false-premise, out-of-scope and unsafe questions."),
     ("conversation", "Follow-ups, topic switches and corrections."),
     ("robustness", "Typos, other wordings, other languages, injected instructions."),
+    ("skills", "Routing, interview grades, and the promises of plans, gaps and model advice."),
+    ("prompt", "Whether evidence and question reach the engine whole; scripted engine only."),
     ("latency", "Seconds to the first sentence and in all."),
 ):
     _add_suite(_name, _text)
@@ -136,11 +146,15 @@ def run_all(
     report_dir: ReportDir = Path("eval-report"),
     compare: Compare = None,
     inspect: Inspect = None,
+    judge: Judge = None,
+    mlflow: Mlflow = None,
 ) -> None:
     """Every suite, with a report."""
     from evals.suites import SUITES
 
-    _run_suites(tuple(SUITES), limit, _settings(model, engine, mode), as_json, report_dir, compare, inspect)
+    _run_suites(
+        tuple(SUITES), limit, _settings(model, engine, mode), as_json, report_dir, compare, inspect, judge, mlflow
+    )
 
 
 @eval_app.command("gate")
@@ -294,22 +308,29 @@ def _run_suites(
     report_dir: Path,
     compare: Path | None,
     inspect: Path | None,
+    judge: str | None = None,
+    mlflow: str | None = None,
 ) -> None:
     from evals.coach_under_test import coach_under_test
     from evals.harness import load_results, run_suite, save_results
     from evals.report import render_html, render_markdown
     from evals.suites import SUITES
 
-    def work() -> tuple[list[Any], list[Any]]:
-        with coach_under_test(**settings) as coach:
+    def work() -> tuple[list[Any], list[Any], str]:
+        earlier = load_results(compare) if compare else []
+        with coach_under_test(current_index=True, **settings) as coach:
             results = [run_suite(SUITES[name], coach, limit=limit, log_dir=inspect) for name in names]
-        return results, load_results(compare) if compare else []
+        results = _judged([result for result in results if result.cases], judge)
+        return results, earlier, render_markdown(results, earlier)
 
-    results, earlier = _guarded(work)
+    results, earlier, markdown = _guarded(work)
     save_results(results, report_dir / "run.json")
-    markdown = render_markdown(results, earlier)
     (report_dir / "report.md").write_text(markdown, "utf-8")
     (report_dir / "report.html").write_text(render_html(results, earlier), "utf-8")
+    if mlflow:
+        from evals.tracking import track
+
+        _guarded(lambda: track(results, mlflow, report_dir))
     if as_json:
         print(
             json.dumps(
@@ -319,6 +340,18 @@ def _run_suites(
     else:
         print(markdown)
         print(f"Report: {report_dir / 'report.html'}")
+
+
+def _judged(results: list[Any], judge: str | None) -> list[Any]:
+    if not judge:
+        return results
+    from evals.judge import judge_answers, open_judge
+
+    engine = open_judge(judge)
+    try:
+        return [judge_answers(result, engine) for result in results]
+    finally:
+        engine.close()
 
 
 def _change_line(change: Any) -> str:

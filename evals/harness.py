@@ -9,7 +9,7 @@ import platform
 import statistics
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class CaseResult:
     answer: str = ""
     passages: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def run_suite(suite: Suite, coach: Coach, *, limit: int | None = None, log_dir: 
     trials = spread(suite.trials(coach), limit)
     observed = _run_inspect(suite, coach, trials, log_dir) if log_dir else [suite.run(coach, t) for t in trials]
     cases = tuple(
-        CaseResult(t.id, t.question, t.group, o.values, o.answer, o.passages, o.notes)
+        CaseResult(t.id, t.question, t.group, o.values, o.answer, o.passages, o.notes, o.labels)
         for t, o in zip(trials, observed, strict=True)
     )
     return SuiteResult(suite.name, cases, conditions(coach))
@@ -113,6 +114,7 @@ def _case(row: dict[str, Any]) -> CaseResult:
         row["answer"],
         tuple(row["passages"]),
         tuple(row["notes"]),
+        row.get("labels", {}),
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from evals.compare import Change, compare_paired, interval, refuse_other_judge
+from evals.grounding import GroundingReport, evaluate
 from evals.harness import CaseResult, SuiteResult
+from evals.judge import figures as judge_figures
+from evals.plots import plots_of
 from evals.suites import SUITES
 
 WORST = 20
@@ -43,6 +47,8 @@ def render_markdown(results: Sequence[SuiteResult], earlier: Sequence[SuiteResul
     """Summary tables and the worst cases."""
     changes = compare_runs(results, earlier)
     lines = ["# Evaluation", ""]
+    if judged := judge_figures(results):
+        lines += [judged, ""]
     for result in results:
         lines += [
             f"## {result.suite} ({len(result.cases)} cases)",
@@ -56,6 +62,15 @@ def render_markdown(results: Sequence[SuiteResult], earlier: Sequence[SuiteResul
                 f"| {metric} | {found.mean:.3f} | {found.low:.3f} to {found.high:.3f} | "
                 f"{_change(changes.get((result.suite, metric)))} |"
             )
+        if rows := outcome_rows(result):
+            lines += ["", "| outcome | precision | recall | cases |", "|---|---|---|---|"]
+            lines += [f"| {row.outcome} | {row.precision:.3f} | {row.recall:.3f} | {row.wanted} |" for row in rows]
+        if verifier := verifier_figures(result):
+            lines += [
+                "",
+                f"AUC {verifier.auc:.3f}, best balanced accuracy {verifier.balanced_accuracy:.3f}, calibration error "
+                f"{verifier.calibration_error:.3f}.",
+            ]
         lines += ["", "Worst cases:", ""]
         lines += [f"- `{case.id}` {case.question} ({'; '.join(case.notes)})" for case in worst_cases(result)[:5]]
         lines.append("")
@@ -73,10 +88,13 @@ def render_html(results: Sequence[SuiteResult], earlier: Sequence[SuiteResult] =
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         "<meta name=viewport content='width=device-width,initial-scale=1'><title>Evaluation</title>"
-        f"<style>{STYLE}</style></head><body><h1>Evaluation</h1>"
+        f"<style>{STYLE}</style></head><body><h1>Evaluation</h1>",
+        f"<p>{_esc(judge_figures(results))}</p>",
+        "<nav>" + " · ".join(f"<a href='#{r.suite}'>{_esc(r.suite)}</a>" for r in results) + "</nav>",
     ]
     for result in results:
-        parts += [_summary(result, changes), _plots(result), _groups(result), _cases(result)]
+        parts += [_summary(result, changes), _verifier(result), _plots(result), _outcomes(result), _groups(result)]
+        parts.append(_cases(result))
     rows = "".join(f"<tr><td>{_esc(k)}<td>{_esc(v)}" for k, v in (results[0].conditions if results else {}).items())
     parts.append(f"<h2>Conditions</h2><div class=scroll><table>{rows}</table></div></body></html>")
     return "\n".join(parts)
@@ -140,31 +158,63 @@ def _cases(result: SuiteResult) -> str:
 
 
 def _plots(result: SuiteResult) -> str:
-    suite = SUITES[result.suite]
-    grouped: dict[str, list[float]] = {}
-    for case in result.cases:
-        if suite.worst_by in case.values:
-            grouped.setdefault(case.group, []).append(case.values[suite.worst_by])
-    if not grouped:
-        return ""
-    from matplotlib.figure import Figure
+    return "".join(f"<img alt='{_esc(plot.alt)}' src='{plot.uri}'>" for plot in plots_of(result))
 
-    figure = Figure(figsize=(8, 0.5 + 0.35 * max(4, len(grouped))), layout="constrained")
-    axes = figure.subplots()
-    if suite.name == "latency":
-        axes.hist([case.values["total_seconds"] for case in result.cases], bins=20, label="total")
-        axes.set_xlabel("seconds")
-    else:
-        names = sorted(grouped)
-        axes.barh(names, [statistics.fmean(grouped[name]) for name in names])
-        axes.set_xlim(0, 1)
-        axes.set_xlabel(suite.worst_by)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return (
-        f"<img alt='{_esc(suite.worst_by)} by group, the same numbers as in the table below' "
-        f"src='data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}'>"
+
+def _outcomes(result: SuiteResult) -> str:
+    """Precision and recall of each outcome, where the cases say which one was wanted."""
+    rows = outcome_rows(result)
+    if not rows:
+        return ""
+    cells = "".join(
+        f"<tr><td>{_esc(row.outcome)}<td class=n>{row.precision:.3f}<td class=n>{row.recall:.3f}<td class=n>{row.wanted}"
+        for row in rows
     )
+    return (
+        "<h3>Outcomes</h3><div class=scroll><table><tr><th>outcome<th>precision<th>recall<th>cases"
+        f"{cells}</table></div>"
+    )
+
+
+def _verifier(result: SuiteResult) -> str:
+    """AUC, balanced accuracy and calibration error of the support score on the labelled claims."""
+    found = verifier_figures(result)
+    if found is None:
+        return ""
+    return (
+        f"<p>Support score on {found.pairs} labelled claims: AUC {found.auc:.3f}, best balanced accuracy "
+        f"{found.balanced_accuracy:.3f} at {found.threshold:.2f}, calibration error {found.calibration_error:.3f}.</p>"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """How often an outcome was right when it was given, and given when it was right."""
+
+    outcome: str
+    precision: float
+    recall: float
+    wanted: int
+
+
+def outcome_rows(result: SuiteResult) -> list[OutcomeRow]:
+    """One row an outcome, for the cases that have both labels."""
+    pairs = [(c.labels["wanted"], c.labels["outcome"]) for c in result.cases if {"wanted", "outcome"} <= set(c.labels)]
+    rows = []
+    for outcome in sorted({wanted for wanted, _ in pairs}):
+        right = sum(pair == (outcome, outcome) for pair in pairs)
+        given, wanted = (sum(pair[i] == outcome for pair in pairs) for i in (1, 0))
+        rows.append(OutcomeRow(outcome, right / given if given else 0.0, right / wanted, wanted))
+    return rows
+
+
+def verifier_figures(result: SuiteResult) -> GroundingReport | None:
+    """How well the score separates the claims of the grounding suite; None for other suites or one-sided samples."""
+    cases = [case for case in result.cases if "risk" in case.values]
+    labels = np.array([1.0 - case.values["risk"] for case in cases])
+    if result.suite != "grounding" or len(set(labels)) < 2:
+        return None
+    return evaluate(labels, np.array([case.values["score"] for case in cases]))
 
 
 def _change(change: Change | None) -> str:

@@ -139,11 +139,19 @@ def refusal_trials(coach: Coach) -> list[Trial]:
 def run_refusal(coach: Coach, trial: Trial) -> Observation:
     """Whether the outcome is one that is right for the question."""
     answer = coach.ask(trial.question)
+    outcomes = {"wanted": trial.accepted[0], "outcome": answer.outcome}
+    if answer.outcome in trial.accepted:
+        outcomes["wanted"] = answer.outcome
     return Observation(
-        {"accepted": float(answer.outcome in trial.accepted)},
+        {
+            "accepted": float(answer.outcome in trial.accepted),
+            "score": answer.confidence.evidence,
+            "risk": float("answered" not in trial.accepted),
+        },
         answer.text,
         tuple(p.id for p in answer.citations),
         (f"outcome {answer.outcome}, accepted {', '.join(trial.accepted)}, evidence {answer.confidence.evidence}",),
+        outcomes,
     )
 
 
@@ -204,7 +212,11 @@ def run_grounding(coach: Coach, trial: Trial) -> Observation:
     verifier = verifier_of(coach)
     passed = verifier.check(trial.claim, verifier.prepare([passage])) is not None
     return Observation(
-        {"right": float(passed == trial.supported)},
+        {
+            "right": float(passed == trial.supported),
+            "score": verifier.support(trial.claim, [passage.text]),
+            "risk": float(not trial.supported),
+        },
         trial.claim,
         (passage.id,),
         (f"{'supported' if trial.supported else 'not supported'}, {'passed' if passed else 'withheld'}",),

@@ -31,12 +31,16 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What came of a trial: metric → value, and what a reader of the report wants to see."""
+    """What came of a trial: metric → value, and what a reader of the report wants to see.
+
+    `labels` may hold "wanted" and "outcome", from which the report counts precision and recall of each outcome.
+    """
 
     values: dict[str, float]
     answer: str = ""
     passages: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 Run = Callable[[Coach, Trial], Observation]
