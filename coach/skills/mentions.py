@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 How = Literal["exact", "described", "close", "similar"]
 LONGEST_MISSPELT_TEXT = 20_000
-SIMILAR_COSINE = 0.83
+SIMILAR_COSINE = 0.77
 LONGEST_TEXT = 60_000
 CONTEXT_LETTERS = 600
 
@@ -37,6 +37,7 @@ _LISTED_AFTER = re.compile(
 _NOT_A_TOOL = re.compile(
     r"^(?:\s*&|\.\s+[A-Z]|\s*-\s*(?:to|live|getter)\b|\s+(?:to|live|beyond|ahead|above|on|through)\b)", re.I
 )
+_LINK = re.compile(r"https?://\S+|www\.\S+|\S+@\S+")
 _CLAUSE_END = re.compile(r"[.;!?](?:\s|$)|\n|\b(?:but|however|although)\b", re.I)
 _NEGATION = re.compile(
     r"\b(?:no|not|never|nor|neither|without|lack(?:s|ing)?|\w+n['’]t|(?:have?|did|does|do|ca|wo)nt|cannot|zero|rather than|instead of)\b"
@@ -187,11 +188,21 @@ def extract_skills(text: str, catalogue: Catalogue, embedder: Embedder | None = 
     only names, aliases and close spellings of long names count.
     """
     text = text[:LONGEST_TEXT]
-    mentions = _mentions(text, catalogue, embedder)
+    mentions = find_mentions(text, catalogue, embedder)
     merged: dict[str, list[FoundSkill]] = {}
     for mention in mentions:
         merged.setdefault(mention.skill, []).append(mention)
     return tuple(_merge(entries) for entries in merged.values())
+
+
+def find_mentions(text: str, catalogue: Catalogue, embedder: Embedder | None = None) -> list[FoundSkill]:
+    """Every mention in the order of the text, negated ones too."""
+    found = list(_exact_mentions(text, catalogue))
+    found += _described_mentions(text, catalogue, [_span(item) for item in found])
+    found += _close_mentions(text, catalogue, [_span(item) for item in found])
+    if embedder is not None:
+        found += _similar_mentions(text, catalogue, embedder, [_span(item) for item in found])
+    return sorted(found, key=lambda item: item.quote.start)
 
 
 def extract_requirements(
@@ -200,7 +211,7 @@ def extract_requirements(
     """The skills that a job advertisement asks for, with weight and level from the words around them."""
     text = text[:LONGEST_TEXT]
     sections = _sections(text)
-    mentions = _mentions(text, catalogue, embedder)
+    mentions = find_mentions(text, catalogue, embedder)
     best: dict[str, AdvertRequirement] = {}
     for mention in mentions:
         weight = _weight(text, mention.quote, sections)
@@ -213,16 +224,6 @@ def extract_requirements(
 
 
 # -- mentions -----------------------------------------------------------------------------------------------------
-
-
-def _mentions(text: str, catalogue: Catalogue, embedder: Embedder | None) -> list[FoundSkill]:
-    """Every mention in the order of the text, negated ones too."""
-    found = list(_exact_mentions(text, catalogue))
-    found += _described_mentions(text, catalogue, [_span(item) for item in found])
-    found += _close_mentions(text, catalogue, [_span(item) for item in found])
-    if embedder is not None:
-        found += _similar_mentions(text, catalogue, embedder, [_span(item) for item in found])
-    return sorted(found, key=lambda item: item.quote.start)
 
 
 def _span(item: FoundSkill) -> tuple[int, int]:
@@ -272,7 +273,7 @@ def _title_pattern(catalogue: Catalogue) -> re.Pattern[str]:
 def _exact_mentions(text: str, catalogue: Catalogue) -> Iterable[FoundSkill]:
     pattern, by_text = _pattern(catalogue)
     titles = [match.span() for match in _title_pattern(catalogue).finditer(text)]
-    links = [match.span() for match in re.finditer(r"https?://\S+|www\.\S+|\S+@\S+", text)]
+    links = [match.span() for match in _LINK.finditer(text)]
     for match in pattern.finditer(text):
         start, end = match.span()
         words = match[0].removesuffix("'s")
@@ -322,12 +323,13 @@ def _means_something_else(text: str, start: int, end: int) -> bool:
 def _described_mentions(text: str, catalogue: Catalogue, taken: Sequence[tuple[int, int]]) -> list[FoundSkill]:
     """What the wordings of the catalogue describe, outside of names that were found and of job titles."""
     titles = [match.span() for match in _title_pattern(catalogue).finditer(text)]
+    links = [match.span() for match in _LINK.finditer(text)]
     found = []
     for skill, pattern in _wordings(catalogue):
         for match in pattern.finditer(text):
             start, end = match.span()
             inside = _around(taken, start, end) or _around(titles, start, end)
-            if inside in (None, (start, end)) and not _means_something_else(text, start, end):
+            if inside in (None, (start, end)) and not _around(links, start, end) and not _means_something_else(text, start, end):
                 found.append(_mention(text, start, end, catalogue.skills[skill], "described"))
     return found
 
@@ -424,12 +426,14 @@ def _plain_names(catalogue: Catalogue, words: int) -> Mapping[str, str]:
 def _similar_mentions(
     text: str, catalogue: Catalogue, embedder: Embedder, taken: Sequence[tuple[int, int]]
 ) -> list[FoundSkill]:
-    """Short items of lists that no name matches, by meaning; two to five words, so that a bare word never counts."""
+    """Short items and clauses that no name matches, by meaning; two to seven words, so that a bare word never counts."""
+    titles = [match.span() for match in _title_pattern(catalogue).finditer(text)]
     items = []
-    for match in re.finditer(r"(?<=[,;:•|\n])\s*([A-Za-z][\w /&-]{6,48}?)\s*(?=[,;|\n.]|$)", text):
-        words = match[1].strip()
-        start = match.start(1)
-        if 2 <= len(words.split()) <= 4 and not any(start < b and start + len(words) > a for a, b in taken):
+    for match in re.finditer(r"[^\n,;:.|()]{6,60}", text):
+        words = match[0].strip(" \t•*–▪·>#-")
+        start = match.start() + match[0].index(words) if words else match.start()
+        free = not any(start < b and start + len(words) > a for a, b in (*taken, *titles))
+        if 2 <= len(words.split()) <= 7 and free:
             items.append((start, start + len(words), words))
     if not items:
         return []

@@ -16,11 +16,14 @@ from coach.domain import Passage, Request
 from coach.errors import RequestError, UnreadableFile
 from coach.skills import base
 from coach.skills.base import Report, SkillContext, SkillResult, SkillSpec, Slot, SlotValues
+from coach.skills.mentions import find_mentions
 
 WALL_SECONDS = 60
 MOST_BYTES = 10 * 1024**2
 ENDINGS = (".pdf", ".docx", ".md", ".markdown", ".txt", "")
 SHOWN_REMARKS = 12
+# A line with this many commas lists names and tells nothing.
+LISTED_COMMAS = 4
 
 _SECTION_WORDS: Mapping[str, str] = {
     "summary": r"summary|profile|about(?: me)?|objective|personal statement",
@@ -626,22 +629,14 @@ def _parser_remarks(parsed: ParsedFile) -> list[Remark]:
 def _keywords(
     lines: Sequence[str], sections: Sequence[Section], catalogue: Catalogue, role: str, level: str
 ) -> tuple[Keyword, ...]:
+    mentions = [item for item in find_mentions("\n".join(lines), catalogue) if not item.negated]
     found = []
     for need in catalogue.roles[role].at(level or "junior").skills:
-        skill = catalogue.skills[need.skill]
-        forms = "|".join(re.escape(name) for name in sorted((skill.name, *skill.aliases), key=len, reverse=True))
-        pattern = re.compile(rf"(?<![\w+#])(?:{forms})(?![\w+#])", re.NOFLAG if skill.case_sensitive else re.I)
-        where, at = "absent", 0
-        for number, line in enumerate(lines, start=1):
-            if not pattern.search(line):
-                continue
-            listed = _section_of(number, sections) == "skills" or line.count(",") >= 4
-            if not listed:
-                where, at = "evidence", number
-                break
-            if where == "absent":
-                where, at = "list", number
-        found.append(Keyword(skill.id, skill.name, need.weight, where, at, lines[at - 1].strip() if at else ""))
+        numbers = sorted({item.quote.line for item in mentions if item.skill == need.skill})
+        told = [n for n in numbers if _section_of(n, sections) != "skills" and lines[n - 1].count(",") < LISTED_COMMAS]
+        where, at = ("evidence", told[0]) if told else ("list", numbers[0]) if numbers else ("absent", 0)
+        name = catalogue.skills[need.skill].name
+        found.append(Keyword(need.skill, name, need.weight, where, at, lines[at - 1].strip() if at else ""))
     return tuple(found)
 
 

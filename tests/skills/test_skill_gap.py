@@ -29,6 +29,20 @@ def names(text: str, catalogue: Catalogue) -> set[str]:
         ("I want to learn Rust", set(), {"rust-language"}),
         ("React quickly to incidents at https://docker.com", set(), {"docker"}),
         ("Kubernets and Tensorflw", {"kubernetes", "tensorflow"}, set()),
+        ("I wrote Pyhton and did anomaly detecton", {"python", "anomaly-detection"}, set()),
+        ("Two years at Java House Coffee Group", set(), {"java"}),
+        ("Analyst, Kafka Bakery, 2019-2021", set(), {"kafka"}),
+        ("Fed the pandas at the zoo", set(), {"pandas"}),
+        ("Commissioned transformers from 10 to 400 kV", set(), {"transformers"}),
+        ("Fine-tuned transformers for German text", {"transformers"}, set()),
+        ("Rust removal on pylons", set(), {"rust-language"}),
+        ("| Rust | 0/5 | never |", set(), {"rust-language"}),
+        ("Still learning\nTableau, Spark", set(), {"dashboards", "spark"}),
+        ("Havnt used Spark ever", set(), {"spark"}),
+        ("Replaced the Excel sheets by a Python service", {"python"}, {"spreadsheets"}),
+        ("Wrote the weekly forecast in R", {"time-series", "r-language"}, set()),
+        ("Kept the models watched: population stability and weekly retraining", {"drift-detection", "retraining"}, set()),
+        ("Led a team of six", {"leadership"}, set()),
     ],
 )
 def test_extraction(catalogue: Catalogue, text: str, present: set[str], absent: set[str]) -> None:
@@ -48,6 +62,24 @@ def test_nice_to_have_weighs_less_and_company_text_nothing(catalogue: Catalogue)
     text = "About us\nWe love Kafka.\nRequirements\n- Strong Python\n- Spark is a plus\nNice to have\n- Terraform\n"
     needs = {item.skill: (item.weight, item.target) for item in mentions.extract_requirements(text, catalogue)}
     assert needs == {"python": (3, "strong"), "spark": (1, "working"), "terraform": (1, "working")}
+
+
+def test_what_an_advertisement_does_not_want_is_no_requirement(catalogue: Catalogue) -> None:
+    text = "You need\n- Python\nNot required\n- Java\nAbout Blue Example\nOur values: collaboration.\n"
+    text += "You do NOT need: a PhD, Kubernetes.\n"
+    assert {item.skill for item in mentions.extract_requirements(text, catalogue)} == {"python"}
+
+
+def test_reading_takes_time_in_proportion_to_the_text(catalogue: Catalogue) -> None:
+    import time
+
+    def seconds(text: str) -> float:
+        start = time.process_time()
+        mentions.extract_requirements(text, catalogue)
+        return time.process_time() - start
+
+    seconds("python ")  # the patterns are compiled once
+    assert seconds("python not " * 4000) < 30 * max(seconds("python not " * 400), 0.05)
 
 
 def test_no_quote_no_claim(context: SkillContext) -> None:
