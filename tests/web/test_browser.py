@@ -127,6 +127,19 @@ def test_sentences_appear_one_by_one(visit: Visit, server: Server) -> None:
     assert "Sentence number 1." in visit.page.inner_text("#thread")
 
 
+def test_the_composer_and_the_source_stay_in_view_beside_a_long_answer(visit: Visit, server: Server) -> None:
+    server.coach.script = slow_script(0.0, 80)
+    visit.ask("Tell me everything")
+    visit.wait_for_answers(1)
+    for share in (0, 0.5, 1):
+        visit.page.evaluate("s => window.scrollTo(0, s * (document.documentElement.scrollHeight - innerHeight))", share)
+        visit.page.wait_for_timeout(100)
+        for part in ("#question", "#source-panel h3"):
+            box = visit.page.locator(part).bounding_box()
+            assert box["y"] >= 0
+            assert box["y"] + box["height"] <= 900
+
+
 def test_stop_stops_the_engine_and_keeps_what_was_said(visit: Visit, server: Server) -> None:
     server.coach.script = slow_script()
     visit.ask("Tell me everything")
