@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import discord
 
@@ -16,6 +16,11 @@ from coach.skills.base import to_json
 
 EMBED_TOTAL = 6000
 EMBED_FIELDS = 10
+# Up to so many sources: so many of them are shown, each with so many of its characters.
+_LAYOUTS = ((3, 3, 300), (6, 6, 160), (EMBED_FIELDS, EMBED_FIELDS, 0), (1_000_000, 6, 0))
+_SUGGESTIONS = {"answered": "Ask next", "out_of_scope": "I can help with"}
+_OPEN_QUESTION = re.compile(r"Question \d+ of \d+: ")
+_WORTH_KEEPING = frozenset({"skill_gap", "resume"})  # besides a plan: what one comes back to
 FIELD_NAME, FIELD_VALUE = 256, 1024
 _LINK = re.compile(r"(\[[^\[\]\n]*\]\()\s*(https?://[^()\s<>]+)(\))")
 _BARE = re.compile(r"(?<![(<\w])https?://[^\s<>()]+")
@@ -42,11 +47,15 @@ class Rendered:
         return [discord.File(io.BytesIO(content), filename=name) for name, content in self.files]
 
 
-def render_answer(answer: Answer, *, answer_id: str = "") -> Rendered:
-    """The messages of a finished answer."""
+def render_answer(answer: Answer, *, answer_id: str = "", hint: str = "") -> Rendered:
+    """The messages of a finished answer. `hint` says in small print how to go on."""
     text = safe_text(answer.text) or "I have nothing to say to that."
+    if answer.about_images:
+        text += f"\n\n**What the model sees in the picture, which no document can support:** {safe_text(answer.about_images)}"
+    if hint:
+        text += f"\n\n-# {hint}"
     if answer.suggestions:
-        label = "Ask next" if answer.outcome == "answered" else "Nearest topics"
+        label = _SUGGESTIONS.get(answer.outcome, "Nearest topics")
         text += f"\n\n**{label}:** " + " · ".join(safe_text(suggestion) for suggestion in answer.suggestions)
     parts = [part.text for part in split_markdown(text) if part.text.strip()]
     files = _result_files(answer)
@@ -60,16 +69,21 @@ def render_progress(text: str, *, limit: int = MESSAGE_LIMIT) -> str:
 
 
 def sources_embed(answer: Answer, answer_id: str = "") -> discord.Embed | None:
-    """Title, date, link and the supporting words of each source, and how the answer was made; None for small talk."""
-    if answer.mode == "courtesy" and not answer.citations and answer.outcome == "answered":
+    """Title, date, link and the supporting words of each source, and how the answer was made; None for small talk.
+
+    Words that the answer itself quotes are not repeated, and the more sources, the fewer words of each:
+    "Show evidence" has them all.
+    """
+    if answer.mode == "courtesy" and not answer.citations and answer.outcome in ("answered", "out_of_scope"):
         return None
     embed = discord.Embed(title="Sources" if answer.citations else None)
     if not answer.citations:
         embed.description = "Not in my documents." if answer.outcome == "no_evidence" else "No source."
     embed.set_footer(text=_clip(_footer(answer, answer_id), 400))
-    for number, passage in enumerate(answer.citations[:EMBED_FIELDS], start=1):
+    shown, room = next((shown, room) for most, shown, room in _LAYOUTS if len(answer.citations) <= most)
+    for number, passage in enumerate(answer.citations[:shown], start=1):
         name = _clip(f"[{number}] {safe_text(_where(passage))}", FIELD_NAME)
-        value = _source_value(answer, passage)
+        value = _source_value(answer, passage, room)
         if utf16_length(_embed_text(embed)) + utf16_length(name + value) > EMBED_TOTAL - 50:
             break
         embed.add_field(name=name, value=value, inline=False)
@@ -102,19 +116,39 @@ def safe_text(text: str) -> str:
     return _BARE.sub(lambda match: f"<{match[0]}>", text)
 
 
+def is_interview_open(answer: Answer) -> bool:
+    """Whether a question of an interview waits for its answer."""
+    return answer.skill == "interview" and any(_OPEN_QUESTION.match(sentence.text) for sentence in answer.sentences)
+
+
+def without_open_question(answer: Answer) -> Answer:
+    """A running interview without the source of the question just asked: it says what a good answer holds."""
+    open_question = [s for s in answer.sentences if answer.skill == "interview" and _OPEN_QUESTION.match(s.text)]
+    hidden = {c.passage for sentence in open_question for c in sentence.citations}
+    hidden -= {c.passage for s in answer.sentences if s not in open_question for c in s.citations}
+    if not open_question:
+        return answer
+    sentences = tuple(replace(s, citations=()) if s in open_question else s for s in answer.sentences)
+    return replace(answer, sentences=sentences, citations=tuple(p for p in answer.citations if p.id not in hidden))
+
+
 def _where(passage: Passage) -> str:
-    return f"{passage.title} — {passage.heading}" if passage.heading else passage.title
+    if not passage.heading or passage.heading.startswith(passage.title):
+        return passage.heading or passage.title
+    return f"{passage.title} — {passage.heading}"
 
 
 def _date(passage: Passage) -> str:
     return f" ({passage.as_of})" if passage.as_of else ""
 
 
-def _source_value(answer: Answer, passage: Passage) -> str:
-    spans = [(c.start, c.end) for s in answer.sentences for c in s.citations if c.passage == passage.id]
+def _source_value(answer: Answer, passage: Passage, room: int) -> str:
+    spans = [
+        (c.start, c.end) for s in answer.sentences if s.verdict != "quoted" for c in s.citations if c.passage == passage.id
+    ]
     words = " … ".join(dict.fromkeys(passage.text[start:end].strip() for start, end in spans))
-    tail = "\n".join(part for part in (f"As of {passage.as_of}" if passage.as_of else "", _links(passage)) if part)
-    quote = _clip(safe_text(" ".join(words.split())), 420)
+    tail = " · ".join(part for part in (passage.as_of, _links(passage)) if part)
+    quote = _clip(safe_text(" ".join(words.split())), room) if room else ""
     value = (f"“{quote}”\n" if quote else "") + _clip(tail, FIELD_VALUE - 440)
     return value.strip() or "from my documents"
 
@@ -126,7 +160,7 @@ def _links(passage: Passage) -> str:
         for source in passage.references
         if is_web_address(source.url)
     ]
-    if is_web_address(passage.source):
+    if is_web_address(passage.source) and passage.source not in {source.url for source in passage.references}:
         links.insert(0, f"<{passage.source}>")
     return " · ".join(dict.fromkeys(links[:3])) or safe_text(passage.source)
 
@@ -172,15 +206,15 @@ def _clip(text: str, limit: int) -> str:
 
 
 def _result_files(answer: Answer) -> tuple[tuple[str, bytes], ...]:
-    """A computed result as files to keep: a plan as a picture and as Markdown, everything else as JSON."""
+    """A computed result as files to keep: as Markdown and JSON, a plan as a picture too."""
     if answer.result is None:
         return ()
     from bots.discord_.pictures import draw_plan
 
-    files = []
     picture = draw_plan(answer.result)
-    if picture is not None:
-        files.append((f"{answer.skill}.png", picture))
+    if picture is None and answer.skill not in _WORTH_KEEPING:
+        return ()
+    files = [(f"{answer.skill}.png", picture)] if picture is not None else []
     markdown = f"# {answer.skill.capitalize()}\n\n{answer.text}\n"
     files.append((f"{answer.skill}.md", markdown.encode()))
     if not isinstance(answer.result, str):

@@ -112,7 +112,10 @@ def skill_command(spec: SkillSpec, catalogue: Catalogue | None) -> app_commands.
         question = bot.question(interaction, text[:4000], skill=spec.name, options=values, private=private)
         await bot.answer_interaction(interaction, question, files=files)
 
-    slots = sorted(spec.slots, key=lambda slot: not slot.required)[:_CHOICES_SHOWN]
+    # A skill that takes answers goes on without what began it; what is missing at the beginning it asks for itself.
+    goes_on = any(slot.name == "answer" for slot in spec.slots)
+    required = () if goes_on else tuple(slot for slot in spec.slots if slot.required)
+    slots = sorted(spec.slots, key=lambda slot: slot not in required)[:_CHOICES_SHOWN]
     parameters = [
         inspect.Parameter("interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=discord.Interaction)
     ]
@@ -121,8 +124,8 @@ def skill_command(spec: SkillSpec, catalogue: Catalogue | None) -> app_commands.
             inspect.Parameter(
                 slot.name,
                 inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                annotation=_annotation(slot),
-                default=inspect.Parameter.empty if slot.required else None,
+                annotation=_annotation(slot, required=slot in required),
+                default=inspect.Parameter.empty if slot in required else None,
             )
         )
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect.signature reads first
@@ -139,15 +142,15 @@ def skill_command(spec: SkillSpec, catalogue: Catalogue | None) -> app_commands.
     return app_commands.Command(name=command_name(spec), description=_short(spec.summary), callback=callback)
 
 
-def _annotation(slot: Slot) -> Any:
+def _annotation(slot: Slot, *, required: bool) -> Any:
     if slot.kind == "file":
-        return discord.Attachment if slot.required else discord.Attachment | None
+        return discord.Attachment if required else discord.Attachment | None
     kind: Any = (
         app_commands.Range[float, 0.0, 1_000_000.0]
         if slot.kind in ("hours", "number")
         else app_commands.Range[str, 1, 4000]
     )
-    return kind if slot.required else kind | None
+    return kind if required else kind | None
 
 
 def _fixed_choices(slot: Slot) -> Sequence[str]:

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 import aiohttp
 import discord
 
-from bots.discord_.answers import Rendered, render_answer, render_progress
+from bots.discord_.answers import Rendered, is_interview_open, render_answer, render_progress, without_open_question
 from bots.discord_.delivery import Gone, LiveText, Reply, Undeliverable
 from bots.discord_.health import Health
 from bots.discord_.notes import note_passages
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 LONGEST_ANSWER_SECONDS = 13 * 60.0
 PATIENCE_SECONDS = (15.0, 30.0, 60.0)
 SHOWN_FIRST = "Looking that up …"
+INTERVIEW_HINT = "Answer with `/interview answer: …`, or practise in a direct message to me, where you just write."
 RESTARTING = "I am restarting. Please ask again in a minute."
 Reason = Literal["", "stopped", "deleted", "restart", "late"]
 
@@ -312,7 +313,10 @@ class Desk:
 
     async def _deliver_answer(self, running: Running, reply: Reply, answer: Answer) -> None:
         question = running.question
-        rendered = render_answer(answer, answer_id=running.answer)
+        answer = without_open_question(answer)
+        in_commands = question.skill == "interview" and question.conversation.startswith("s-")
+        hint = INTERVIEW_HINT if in_commands and is_interview_open(answer) else ""
+        rendered = render_answer(answer, answer_id=running.answer, hint=hint)
         can_thread = bool(question.server) and not question.parent and not question.private
         view = self._buttons.finished(running.answer, has_sources=bool(answer.citations), can_thread=can_thread)
         self._record(running, reply, "running", answer)

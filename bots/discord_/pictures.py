@@ -15,7 +15,7 @@ _BARS = ((88, 130, 247), (60, 179, 140), (233, 165, 64), (198, 107, 196))
 
 
 def draw_plan(result: object) -> bytes | None:
-    """A PNG of a roadmap's steps; None for results that are no plan. Long plans show their first 24 steps.
+    """A PNG of a roadmap's steps; None for results that are no plan. Long plans show their first 40 steps.
 
     The result is the skill's own value, or the same as plain values where it came from a coach server.
     """
@@ -25,9 +25,9 @@ def draw_plan(result: object) -> bytes | None:
         return None
     from PIL import Image, ImageDraw, ImageFont
 
-    shown = steps[:24]
-    weeks = max(int(step.end_week) for step in shown)
-    height = TOP + ROW * len(shown) + PAD * 2
+    shown = steps[:40]
+    weeks = max(int(step.end_week) for step in steps)
+    height = TOP + ROW * len(shown) + PAD * 3
     image = Image.new("RGB", (WIDTH, height), _PAPER)
     draw = ImageDraw.Draw(image)
     title, small = ImageFont.load_default(26), ImageFont.load_default(17)
@@ -37,8 +37,8 @@ def draw_plan(result: object) -> bytes | None:
     scale = (WIDTH - LEFT - PAD) / weeks
     for week in range(0, weeks + 1, max(1, weeks // 12)):
         x = LEFT + week * scale
-        draw.line((x, TOP, x, height - PAD), fill=(52, 54, 64))
-        draw.text((x + 2, height - PAD - 2), str(week), fill=_SOFT, font=small)
+        draw.line((x, TOP, x, height - 2 * PAD), fill=(52, 54, 64))
+        draw.text((x + 2, height - 2 * PAD - 2), str(week), fill=_SOFT, font=small)
     for row, step in enumerate(shown):
         y = TOP + row * ROW
         draw.text((PAD, y + 6), str(getattr(step, "name", step))[:34], fill=_INK, font=small)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "A career coach for machine learning: answers with their sources. /privacy says what is kept."
 PRIVACY = """**What I keep**
 · your question, my answer and its sources, so that follow-up questions, votes and "show evidence" work
-· your votes on answers, and what you put into `/profile`
+· your votes on answers, what you put into `/profile`, what you practised and which steps you marked as done
 · for each server: its settings, its notes and how many questions it asked today
 
 **What I do not do**

@@ -44,6 +44,7 @@ class Script:
     cite: bool = True
     outcome: Any = "answered"
     result: object | None = None
+    skill: str = "ask"
 
 
 @dataclass
@@ -77,7 +78,8 @@ class ScriptedCoach:
                 yield SentenceReady(sentence, (PASSAGE,) if script.cite else ())
             self.finished += 1
             done = True
-            yield Answer(script.outcome, tuple(sentences), (PASSAGE,) if script.cite else (), result=script.result)
+            yield Answer(script.outcome, tuple(sentences), (PASSAGE,) if script.cite else (), result=script.result,
+                         skill=script.skill)
         finally:
             if not done:
                 self.cancelled.append(request.text)
@@ -130,7 +132,7 @@ SKILLS = (
         "Interview",
         "Practise with real questions.",
         (),
-        (Slot("topic", "Which topic?", "text"), Slot("answer", "Your answer?", "text")),
+        (Slot("topic", "Which topic?", "text", required=True), Slot("answer", "Your answer?", "text")),
         _nothing,
     ),
     SkillSpec(

@@ -310,7 +310,7 @@ def test_a_question_on_discord_is_answered_by_the_server(server: Server, databas
 
 
 def test_a_roadmap_of_the_server_comes_with_picture_and_files(server: Server, database: str) -> None:
-    sent: list[Sequence[tuple[str, int]]] = []
+    sent: list[Sequence[tuple[str, bytes]]] = []
 
     async def scene(wire: Wire) -> None:
         assert wire.bot is not None
@@ -322,7 +322,7 @@ def test_a_roadmap_of_the_server_comes_with_picture_and_files(server: Server, da
 
     _play(server, database, scene, skills=register())
     assert [name for name, _ in sent[-1]] == ["roadmap.png", "roadmap.md", "roadmap.json"]
-    assert all(size > 100 for _, size in sent[-1])
+    assert all(len(content) > 100 for _, content in sent[-1])
 
 
 def test_a_server_that_ends_gives_an_apology_and_a_retry(database: str, unused_port: int) -> None:

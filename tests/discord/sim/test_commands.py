@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from coach.catalogue.tables import Catalogue
+from coach.domain import Request
 from tests.discord.scripted import ROOT, Script
 from tests.discord.sim.world import World, play
 
@@ -120,15 +121,22 @@ def test_a_roadmap_comes_as_a_picture_and_a_file(database: str) -> None:
     play(scene, database, script=lambda request: Script(result=plan))
 
 
-def test_an_interview_goes_on_in_one_conversation(database: str) -> None:
+def test_an_interview_goes_on_in_one_conversation_and_says_how(database: str) -> None:
+    def script(request: Request) -> Script:
+        return Script(("Question 1 of 5: What is a join?",), skill="interview")
+
     async def scene(world: World) -> None:
-        await world.alice.slash(world.general, "interview", topic="SQL")
+        begun = await world.alice.slash(world.general, "interview", topic="SQL")
+        assert "Answer with `/interview answer: …`" in begun.response.content
+        assert begun.response.embeds[0].fields == []
+        in_private = await world.alice.user.slash("interview", topic="SQL")
+        assert "Answer with" not in in_private.response.content
         await world.alice.slash(world.general, "interview", answer="A join combines rows.")
         await world.bob.slash(world.general, "interview", topic="SQL")
 
-    coach = play(scene, database)
-    assert coach.requests[0].session == coach.requests[1].session
-    assert coach.requests[2].session != coach.requests[0].session
+    coach = play(scene, database, script=script)
+    assert coach.requests[0].session == coach.requests[2].session
+    assert len({request.session for request in coach.requests}) == 3
 
 
 def test_evidence_is_shown_to_whoever_asks_for_it(database: str) -> None:

@@ -24,6 +24,7 @@ OTHER_GUILD = str((1 << 22) * 476837158204 + 1)  # an odd number above bit 22: w
 CHANNEL, OTHER_CHANNEL, DM = "3000000000000000001", "3000000000000000002", "5000000000000000001"
 FORUM = "3000000000000000003"
 ALICE, BOB = "4000000000000000001", "4000000000000000002"
+CAROL = "4000000000000000003"  # may manage the server
 TOKEN = "fake.token.value"
 NOW = "2026-01-01T00:00:00.000000+00:00"
 EVERYTHING = "2147483647"
@@ -43,7 +44,7 @@ def user(user_id: str, name: str, *, bot: bool = False) -> dict[str, Any]:
     }
 
 
-USERS = {ALICE: user(ALICE, "alice"), BOB: user(BOB, "bob")}
+USERS = {ALICE: user(ALICE, "alice"), BOB: user(BOB, "bob"), CAROL: user(CAROL, "carol")}
 BOT_USER = user(APP, "coachbot", bot=True)
 
 
@@ -86,6 +87,7 @@ class FakeDiscord:
         self.faults: list[list[Any]] = []
         self.messages: dict[str, dict[str, Any]] = {}
         self.deleted: set[str] = set()
+        self.files: dict[str, list[tuple[str, bytes]]] = {}
         self.commands: dict[str | None, list[dict[str, Any]]] = {}
         self.interactions: dict[str, dict[str, Any]] = {}
         self.sessions: dict[str, dict[str, Any]] = {}
@@ -266,6 +268,8 @@ class FakeDiscord:
         }
         keys = ("content", "embeds", "components", "flags", "message_reference")
         saved = {**saved, **{key: body[key] for key in keys if body.get(key) is not None}, **more}
+        if "_files" in body:
+            self.files[saved["id"]] = body["_files"]
         if message:
             saved["edited_timestamp"] = NOW
             saved["edits"] += 1
@@ -492,18 +496,19 @@ class FakeDiscord:
         )
 
     async def slash(
-        self, name: str, *, who: str = ALICE, times: int = 1, channel: str = CHANNEL, **options: Any
+        self, name: str, *, who: str = ALICE, times: int = 1, channel: str = CHANNEL, group: str = "", **options: Any
     ) -> str:
-        """Somebody uses a command; the token of the interaction."""
+        """Somebody uses a command (`group` names one of a group); the token of the interaction."""
+        given: list[dict[str, Any]] = [
+            {"type": _option_type(value), "name": key, "value": value} for key, value in options.items()
+        ]
         return await self._interact(
             2,
             {
                 "id": "1",
                 "name": name,
                 "type": 1,
-                "options": [
-                    {"type": _option_type(value), "name": key, "value": value} for key, value in options.items()
-                ],
+                "options": [{"type": 1, "name": group, "options": given}] if group else given,
             },
             who,
             times=times,
@@ -552,7 +557,7 @@ class FakeDiscord:
             payload.update(user=USERS[who], context=1)
         else:
             guild = self.channels[channel]["guild_id"]
-            permissions = "104324673" if who == BOB else str(1 << 10 | 1 << 11)
+            permissions = {BOB: "104324673", CAROL: str(1 << 5 | 1 << 10 | 1 << 11)}.get(who, str(1 << 10 | 1 << 11))
             payload.update(
                 guild_id=guild, guild_locale="en-US", member={**member(who, permissions), "user": USERS[who]}
             )
@@ -633,7 +638,7 @@ async def _body(request: web.Request) -> Any:
             if part.name == "payload_json":
                 body = json.loads(await part.text())
             else:
-                body.setdefault("_files", []).append((part.filename, len(await part.read())))
+                body.setdefault("_files", []).append((part.filename, bytes(await part.read())))
         return body
     raw = await request.read()
     return json.loads(raw) if raw else None
