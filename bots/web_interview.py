@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 from collections.abc import Sequence
 from datetime import date
@@ -17,7 +16,7 @@ from bots.web_service import Service
 from coach.catalogue.tables import Catalogue
 from coach.domain import Answer
 from coach.skills.base import PracticeRecord
-from coach.skills.interview import DayScore, Interview, TopicProgress, track_progress
+from coach.skills.interview import DayScore, TopicProgress, track_progress
 
 # The buttons in the table of progress start practice of their topic.
 _PRACTISE_SCRIPT = """
@@ -77,7 +76,7 @@ def build_interview(service: Service, tabs: gr.Tabs) -> None:
         )
         is_question = isinstance(answer, Answer)
         return {
-            room: render_answer(hide_rubric(answer)),
+            room: render_answer(answer),
             said: gr.update(visible=is_question, value=""),
             send: gr.update(visible=is_question),
             before: _before_html(past),
@@ -91,7 +90,7 @@ def build_interview(service: Service, tabs: gr.Tabs) -> None:
         mine = f'<div class="question"><div class="asked">{render.escape(text)}</div></div>'
         past = [*past, f"{shown}{mine}"][-10:]
         return {
-            room: render_answer(hide_rubric(answer)),
+            room: render_answer(answer),
             said: "",
             before: _before_html(past),
             history: past,
@@ -117,22 +116,6 @@ def build_interview(service: Service, tabs: gr.Tabs) -> None:
     send.click(score, [said, history, room], shown, **PRIVATE, show_progress="minimal").then(js=up)
     progress.submit(practise, [role, level, history], [*shown, topic], **PRIVATE, show_progress="minimal").then(js=up)
     tab.select(look_back, None, progress, **PRIVATE, show_progress="hidden")
-
-
-def hide_rubric(answer: Answer | str) -> Answer | str:
-    """Without the passage of the question that is still open: it holds what a good answer says."""
-    interview = answer.result if isinstance(answer, Answer) else None
-    if not isinstance(answer, Answer) or not isinstance(interview, Interview) or interview.finished:
-        return answer
-    hidden = f"catalogue/questions/{interview.questions[interview.position]}"
-    return dataclasses.replace(
-        answer,
-        citations=tuple(passage for passage in answer.citations if passage.id != hidden),
-        sentences=tuple(
-            dataclasses.replace(sentence, citations=tuple(c for c in sentence.citations if c.passage != hidden))
-            for sentence in answer.sentences
-        ),
-    )
 
 
 def _room(request: gr.Request) -> str:

@@ -394,7 +394,8 @@ def _continue(interview: Interview, answer: str, context: SkillContext) -> Skill
 
 
 def _ask(report: Report, question: Question, number: int, total: int) -> None:
-    report.say(f"Question {number} of {total}: {question.question}", (_question_passage(question), question.question))
+    # Without its passage, which holds the rubric: what a good answer says is shown after the answer.
+    report.say(f"Question {number} of {total}: {question.question}")
 
 
 def _say_grade(report: Report, graded: Grade, question: Question, answer: str, context: SkillContext) -> None:

@@ -69,6 +69,16 @@ def test_an_interview_runs_to_its_summary(context: SkillContext) -> None:
     assert "over" in last.text
 
 
+def test_the_rubric_is_hidden_until_the_question_is_answered(context: SkillContext) -> None:
+    first = interview.run(Request("x"), SlotValues.of(topic="SQL", questions=2), context)
+    asked = context.catalogue.questions[interview._load(first.state or "", context.catalogue).questions[0]]
+    shown = " ".join([sentence.text for sentence in first.sentences] + [passage.text for passage in first.passages])
+    assert asked.question in shown
+    assert not any(point.point in shown for point in asked.rubric)
+    second = interview.run(Request("I don't know"), SlotValues(), dataclasses.replace(context, state=first.state))
+    assert all(point.point in " ".join(sentence.text for sentence in second.sentences) for point in asked.rubric)
+
+
 def test_progress_goes_by_topic_and_day_and_names_what_to_repeat(catalogue: Catalogue) -> None:
     sql = [question.id for question in catalogue.questions.values() if question.topic == "sql"][:2]
     other = next(question for question in catalogue.questions.values() if question.topic != "sql")
