@@ -42,9 +42,10 @@ def _silent(step: str, done: int, total: int) -> None:
     """Progress nobody watches."""
 
 
-def open_coach(settings: Settings | None = None, *, progress: Report = _silent) -> Coach:
+def open_coach(settings: Settings | None = None, *, progress: Report = _silent, at_once: int = 1) -> Coach:
     """A coach that is ready to answer; makes the index when there is none yet.
 
+    `at_once` answers may be written at the same time: more than one is for a server that batches them.
     The embedded models are fetched on first use and `progress(step, done, total)` tells about it. Raises ConfigError,
     KnowledgeError or EngineError saying what to do.
     """
@@ -65,7 +66,7 @@ def open_coach(settings: Settings | None = None, *, progress: Report = _silent) 
         verifier=Verifier(embedder, threshold=settings.support_threshold, names=names),
         open_engine=lambda: open_engine(settings, catalogue, progress),
         grade=lambda: model_grade(settings, catalogue),
-        admission=Admission(queue_size=settings.queue_size, per_minute=settings.requests_per_minute),
+        admission=Admission(settings.queue_size, settings.requests_per_minute, running=at_once),
         skills=skills,
         runner=_runner(settings, catalogue, embedder, skills, Database(settings.database)),
         models=NamedModels(settings, catalogue, progress),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import logging
 import re
 import threading
 import time
@@ -18,6 +19,8 @@ from typing import Any
 from coach.domain import Answer, Profile, Request, SkillLevel
 from coach.errors import CoachError, ConfigError, RequestError
 from coach.pipeline import Coach
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 FIELDS = ("id", "question", "skill", "profile", "model")
@@ -246,7 +249,9 @@ def _answer(coach: Coach, row: Row) -> dict[str, Any]:
     asked = {"skill": row.request.skill, "model": row.request.model, "profile": repr(row.request.profile)}
     try:
         answer = _ask_patiently(coach, row.request)
-    except CoachError as error:
+    except Exception as error:  # a thousand rows are not lost for one, whatever it was
+        if not isinstance(error, CoachError):
+            log.exception("row %s failed", row.id)
         return {"id": row.id, "outcome": "error", "question": row.request.text, "error": str(error), "asked": asked}
     return {
         "id": row.id,

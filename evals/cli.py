@@ -258,7 +258,7 @@ def batch(
     from evals.coach_under_test import coach_under_test
 
     def work() -> Any:
-        with coach_under_test(**_settings(model, engine, mode)) as coach:
+        with coach_under_test(at_once=workers, **_settings(model, engine, mode)) as coach:
             return run_batch(coach, questions, out, resume=resume, workers=workers, progress=_progress("answering"))
 
     summary = dataclasses.asdict(_guarded(work))

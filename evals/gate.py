@@ -27,7 +27,7 @@ class Gate:
     """Which suites are run with which settings. The baseline of a suite is <gate>.<suite>.json."""
 
     name: str
-    settings: dict[str, str]
+    settings: dict[str, Any]
     suites: tuple[str, ...]
 
 

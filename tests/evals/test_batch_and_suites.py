@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,24 @@ def test_a_batch_answers_every_row_and_bad_ones_become_error_rows(coach: Coach, 
     assert by_id["line-2"]["outcome"] == by_id["c"]["outcome"] == "error"
     assert by_id["a"]["text"] == by_id["d"]["text"] != ""
     assert by_id["a"]["sentences"][0]["citations"]
+
+
+def test_a_row_that_fails_in_an_unforeseen_way_is_an_error_row(
+    coach: Coach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    search = coach.search
+
+    def fails_once(question: str, **how: Any) -> Any:
+        if "broken" in question:
+            raise ZeroDivisionError("nobody thought of this")
+        return search(question, **how)
+
+    monkeypatch.setattr(coach, "search", fails_once)
+    (tmp_path / "in.csv").write_text(f"id,question\na,A broken one?\nb,{QUESTION}\n", "utf-8")
+    run_batch(coach, tmp_path / "in.csv", tmp_path / "out.jsonl")
+    outcomes = {row["id"]: row["outcome"] for row in _read(tmp_path / "out.jsonl")}
+    assert outcomes == {"a": "error", "b": "answered"}
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_killed_batch_resumes_without_losing_or_repeating_a_row(coach: Coach, tmp_path: Path) -> None:
