@@ -69,12 +69,12 @@ def render_progress(text: str, *, limit: int = MESSAGE_LIMIT) -> str:
 
 
 def sources_embed(answer: Answer, answer_id: str = "") -> discord.Embed | None:
-    """Title, date, link and the supporting words of each source, and how the answer was made; None for small talk.
+    """Title, date, link and the supporting words of each source, and how the answer was made; None where nothing rests on one.
 
     Words that the answer itself quotes are not repeated, and the more sources, the fewer words of each:
     "Show evidence" has them all.
     """
-    if answer.mode == "courtesy" and not answer.citations and answer.outcome in ("answered", "out_of_scope"):
+    if not answer.citations and answer.mode in ("courtesy", "computed") and answer.outcome != "no_evidence":
         return None
     embed = discord.Embed(title="Sources" if answer.citations else None)
     if not answer.citations:

@@ -89,9 +89,9 @@ async def converse(talk: Talk) -> None:
     await talk.do("roadmap", _slash("roadmap", plan), fake.slash("roadmap", **plan))
     need: dict[str, Any] = {"need": "a chat in German on my laptop, commercial use", "memory_gb": 8.0}
     await talk.do("advise", _slash("advise", need), fake.slash("advise", **need))
-    topic: dict[str, Any] = {"topic": "Statistics"}
+    topic: dict[str, Any] = {"topic": "Statistics", "seed": 4.0}
     await talk.do("interview", _slash("interview", topic), fake.slash("interview", **topic))
-    reply: dict[str, Any] = {"answer": "The median, when the data are skewed or have outliers, because one extreme value moves the mean a lot."}
+    reply: dict[str, Any] = {"answer": "You draw many samples of the same size with replacement from your data, compute the statistic on each, and read its uncertainty from their spread."}
     await talk.do("interview-answer", _slash("interview", reply), fake.slash("interview", **reply))
     pizza = "Where do I get the best pizza in Naples?"
     await talk.do("out-of-scope", f"@coach {pizza}", fake.say(pizza, mention=True))
@@ -148,6 +148,7 @@ def markdown(text: str) -> str:
     from markdown_it import MarkdownIt
 
     text = re.sub(r"<@!?\d+>", "@somebody", re.sub(r"<#\d+>", "#channel", text))
+    text = re.sub(r"(?m)^(> .*\n)(?!>)", r"\1\n", text)  # Discord ends a quote with its line, CommonMark does not
     made: str = MarkdownIt("commonmark", {"breaks": True, "html": False}).render(text)
     return re.sub(r"(?m)(^|<p>|<br />\n)-# (.*?)(?=<br|</p>)", r'\1<span class="sub">\2</span>', made)
 

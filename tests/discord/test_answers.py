@@ -62,6 +62,8 @@ def test_the_open_question_of_an_interview_does_not_show_its_answer() -> None:
     answer = Answer("answered", (graded, asked), (RUBRIC, CARD), mode="computed", skill="interview")
     shown = without_open_question(answer)
     assert is_interview_open(answer)
+    begun = without_open_question(Answer("answered", (asked,), (CARD,), mode="computed", skill="interview"))
+    assert sources_embed(begun) is None
     assert shown.citations == (RUBRIC,)
     assert "A join combines rows" not in str(render_answer(shown).embed.to_dict())  # type: ignore[union-attr]  # it has one
     assert shown.text == "0 of 2 points. [1] Question 2 of 5: What is a join?"

@@ -128,7 +128,7 @@ def test_an_interview_goes_on_in_one_conversation_and_says_how(database: str) ->
     async def scene(world: World) -> None:
         begun = await world.alice.slash(world.general, "interview", topic="SQL")
         assert "Answer with `/interview answer: …`" in begun.response.content
-        assert begun.response.embeds[0].fields == []
+        assert begun.response.embeds == [] or not begun.response.embeds[0].fields
         in_private = await world.alice.user.slash("interview", topic="SQL")
         assert "Answer with" not in in_private.response.content
         await world.alice.slash(world.general, "interview", answer="A join combines rows.")
