@@ -539,7 +539,7 @@ def _add_records(router: APIRouter, service: Service, find_user: Callable[[Reque
     @router.delete("/api/profile", tags=["profile"])
     def delete_everything(user: str = who) -> dict[str, int]:
         """Delete all that is kept about you: conversations, votes and profile."""
-        return {"deleted": sessions.delete_user(user)}
+        return {"deleted": service.forget(user)}
 
 
 def _conversation(item: Conversation) -> dict[str, Any]:

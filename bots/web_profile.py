@@ -84,7 +84,7 @@ def build_profile(service: Service, tabs: gr.Tabs) -> None:
     def erase(confirmed: bool, request: gr.Request) -> tuple[Any, ...]:
         if not confirmed:
             return (*(gr.skip() for _ in fields), _said("Tick the box first."), gr.skip(), gr.skip())
-        deleted = service.sessions.delete_user(user_of(request))
+        deleted = service.forget(user_of(request))
         return (
             *_values(Profile()),
             _said(f"Deleted: {deleted} records. Nothing about you is left."),

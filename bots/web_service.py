@@ -144,6 +144,11 @@ class Service:
             self.metrics.feedback.labels(vote).inc()
         return kept
 
+    def forget(self, user: str) -> int:
+        """Delete everything about the user, stored or in memory; how many records went."""
+        self.coach.forget(user)
+        return self.sessions.delete_user(user)
+
     async def close(self, *, seconds: float = 15.0) -> None:
         """Stop admitting, let running answers finish for `seconds`, then cancel those that are left."""
         self._closing = True

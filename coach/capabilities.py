@@ -69,7 +69,7 @@ class Capabilities:
         self._runnable_models = runnable_models
         self._profiles = profiles
         self._progress = progress
-        self._open: OrderedDict[str, tuple[str, SlotValues, str]] = OrderedDict()
+        self._open: OrderedDict[tuple[str, str], tuple[str, SlotValues, str]] = OrderedDict()
         self._lock = threading.Lock()
 
     def route(self, request: Request) -> str:
@@ -112,6 +112,12 @@ class Capabilities:
         self._remember(who, spec.name, values, result)
         return _answer(spec, result)
 
+    def forget(self, user: str) -> None:
+        """Drop what the skills would go on with in this user's sessions."""
+        with self._lock:
+            for who in [who for who in self._open if who[0] == user]:
+                del self._open[who]
+
     def _answer_open_question(
         self, spec: SkillSpec, request: Request, values: SlotValues, earlier: SlotValues
     ) -> SlotValues:
@@ -121,10 +127,10 @@ class Capabilities:
             return SlotValues((*values.pairs, (asked, request.text)))
         return values
 
-    def _remember(self, who: str, skill: str, values: SlotValues, result: SkillResult) -> None:
+    def _remember(self, who: tuple[str, str], skill: str, values: SlotValues, result: SkillResult) -> None:
         missing = next((slot.name for slot in self._skills[skill].slots if slot.question == result.follow_up), "")
         with self._lock:
-            if not who or (not missing and not result.state):
+            if not any(who) or (not missing and not result.state):
                 self._open.pop(who, None)
                 return
             kept = tuple(pair for pair in values.pairs if pair[0] != "_asked") if missing else ()
@@ -134,8 +140,8 @@ class Capabilities:
                 self._open.popitem(last=False)
 
 
-def _who(request: Request) -> str:
-    return request.session or request.user
+def _who(request: Request) -> tuple[str, str]:
+    return request.user, request.session
 
 
 def _answer(spec: SkillSpec, result: SkillResult) -> Answer:

@@ -81,6 +81,10 @@ class SkillRunner(Protocol):
         """The skill's answer, without timings."""
         ...
 
+    def forget(self, user: str) -> None:
+        """Drop what a skill would go on with for this user."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Parts:
@@ -212,6 +216,11 @@ class Coach:
                 timings = dataclasses.replace(event.timings, total=now, first_sentence=first_sentence or now)
                 event = dataclasses.replace(event, timings=timings, id=event.id or _answer_id(request, started))
             yield event
+
+    def forget(self, user: str) -> None:
+        """Drop what is held in memory about the user; what is stored is deleted by the store."""
+        if self._parts.runner is not None:
+            self._parts.runner.forget(user)
 
     def close(self) -> None:
         """Free the model."""

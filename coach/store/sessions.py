@@ -252,7 +252,8 @@ def _sentence(raw: Mapping[str, Any]) -> Sentence:
 def _passage(raw: Mapping[str, Any]) -> Passage:
     references = tuple(_make(Source, source) for source in raw.get("references", ()))
     passage: Passage = _make(Passage, {**raw, "references": references, "audience": tuple(raw.get("audience", ())),
-                                       "topics": tuple(raw.get("topics", ()))})
+                                       "topics": tuple(raw.get("topics", ())),
+                                       "asked_as": tuple(raw.get("asked_as", ()))})
     return passage
 
 

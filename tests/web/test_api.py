@@ -131,6 +131,18 @@ def test_the_profile_is_written_read_exported_and_deleted(client: httpx.Client) 
     assert client.get("/api/profile").json()["target_role"] == ""
 
 
+def test_an_open_interview_goes_with_everything_else_about_the_user(client: httpx.Client) -> None:
+    def ask(question: str) -> str:
+        got = client.post("/api/ask", json={"question": question, "skill": "interview", "options": {"topic": "sql"}})
+        return str(got.json()["text"])
+
+    assert "Question 1 of" in ask("Quiz me")
+    assert "Question 2 of" in ask("I don't know")
+    client.delete("/api/profile")
+    assert "Question 1 of" in ask("I don't know")
+    client.delete("/api/profile")
+
+
 @pytest.mark.parametrize(("body", "status"), [
     ({"question": ""}, 400),
     ({"question": "x" * 8001}, 422),
