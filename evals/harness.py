@@ -18,6 +18,9 @@ from coach.errors import ConfigError
 from coach.pipeline import Coach
 from evals.trial import SEED, Observation, Suite, Trial, spread
 
+# Values of a case from which the risk-coverage curve is drawn; their means are properties of the sample.
+CURVE = ("score", "risk")
+
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
@@ -46,8 +49,8 @@ class SuiteResult:
         return {case.id: case.values[metric] for case in self.cases if metric in case.values}
 
     def metrics(self) -> list[str]:
-        """The names of all metrics, in order of first use."""
-        return list(dict.fromkeys(name for case in self.cases for name in case.values))
+        """The names of all metrics whose mean says something, in order of first use."""
+        return list(dict.fromkeys(name for case in self.cases for name in case.values if name not in CURVE))
 
     def means(self) -> dict[str, float]:
         """metric → mean."""

@@ -20,10 +20,10 @@ WORST = 20
 STYLE = """
 :root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:0 auto;padding:1rem}
 table{border-collapse:collapse;margin:.5rem 0}.scroll{overflow-x:auto}td,th{padding:.25rem .6rem;text-align:left;
-border-bottom:1px solid #8884}td.n{text-align:right;font-variant-numeric:tabular-nums}
+border-bottom:1px solid #8884}td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .worse{color:#c22}.better{color:#082}
 details{margin:.3rem 0;border:1px solid #8884;border-radius:.4rem;padding:.4rem .7rem}summary{cursor:pointer}
-img{max-width:100%;height:auto;background:#fff}pre{white-space:pre-wrap;overflow-wrap:anywhere}h2{margin-top:2rem}
+img{max-width:100%;min-width:36rem;height:auto;background:#fff}pre{white-space:pre-wrap;overflow-wrap:anywhere}h2{margin-top:2rem}
 """
 
 
@@ -158,7 +158,9 @@ def _cases(result: SuiteResult) -> str:
 
 
 def _plots(result: SuiteResult) -> str:
-    return "".join(f"<img alt='{_esc(plot.alt)}' src='{plot.uri}'>" for plot in plots_of(result))
+    return "".join(
+        f"<div class=scroll><img alt='{_esc(plot.alt)}' src='{plot.uri}'></div>" for plot in plots_of(result)
+    )
 
 
 def _outcomes(result: SuiteResult) -> str:

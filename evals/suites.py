@@ -363,8 +363,8 @@ def add_typos(text: str, generator: random.Random, *, rate: float = 0.06) -> str
 
 
 def prompt_trials(coach: Coach) -> list[Trial]:
-    """Every fourth case; none when the engine keeps no record of what it was asked."""
-    if not isinstance(coach.engine(), ScriptedEngine):
+    """Every fourth case; none when no engine is asked, or one that keeps no record of it."""
+    if coach.mode != "write" or not isinstance(coach.engine(), ScriptedEngine):
         return []
     return [Trial(c.id, c.question, c.topic, document=c.document, case=c) for c in load_cases()[::4]]
 

@@ -286,3 +286,12 @@ def test_a_named_thing_is_kept_even_when_its_row_is_nearly_another_ones(tmp_path
     snapshot.close()
     assert [passage.id for passage in found.passages[:2]] == named
     assert found.compared == 2
+
+
+@pytest.mark.parametrize(("question", "names"), [
+    ("why is my model slow Thanks!", []),
+    ("HOW DO I START A STUDY GROUP", []),
+    ("does Kubeflow run on GPT4 Thanks", ["Kubeflow", "GPT4"]),
+])
+def test_thanks_and_shouting_name_nothing(question: str, names: list[str]) -> None:
+    assert proper_names(question) == names

@@ -205,14 +205,18 @@ def word_coverage(
     return (covered / total if total else 0.0), missing
 
 
+NO_NAMES = frozenset({"I", "I'm", "I've", "I'd", "I'll", "Hi", "Hello", "Hey", "Please", "Thanks", "Thank", "Cheers"})
+
+
 def proper_names(question: str) -> list[str]:
     """Words that look like names: capitalised within a sentence, or mixing letters with digits."""
     names = []
+    shouted = question.isupper()  # where everything is capital, capitals mark no name
     for sentence in re.split(r"[.!?]\s+", question):
         words = re.findall(r"[\w'+#.-]*\w[+#]*", sentence)
         for position, word in enumerate(words):
             letters = re.sub(r"[^A-Za-z]", "", word)
-            capitalised = position > 0 and word[:1].isupper() and word not in {"I", "I'm", "I've", "I'd", "I'll"}
+            capitalised = position > 0 and word[:1].isupper() and not shouted and word not in NO_NAMES
             mixed = bool(letters) and any(c.isdigit() for c in word) and not re.fullmatch(r"\d+\w{1,2}", word)
             if (capitalised or mixed) and len(word) > 1:
                 names.append(word.removesuffix("'s"))
