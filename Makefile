@@ -22,10 +22,11 @@ run: $(STAMP) ## Install, fetch the embedded models, build the index, start the 
 	$(BIN)/coach index build
 	$(BIN)/coach serve --open
 
-test: $(STAMP) lint types layers ## Install, lint, check types and layers, run all tests
+test: $(STAMP) lint types layers ## Install, lint, check types and layers, run the eval gate and all tests
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu-core; } \
 	  || echo "chromium could not be installed: the browser tests will say so"
 	$(BIN)/coach knowledge check
+	$(BIN)/coach eval gate
 	$(BIN)/python -m pytest
 
 lint: $(STAMP) ## Check style
