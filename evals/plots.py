@@ -35,7 +35,7 @@ def plots_of(result: SuiteResult) -> list[Plot]:
     if result.suite == "latency":
         found.append(_latency(result))
     else:
-        found += _by_group(result, "ndcg@10" if result.suite == "retrieval" else SUITES[result.suite].worst_by)
+        found += _by_group(result, SUITES[result.suite].worst_by)
     if any("risk" in case.values for case in result.cases):
         found.append(_risk_coverage(result))
     return found

@@ -418,7 +418,7 @@ def run_latency(coach: Coach, trial: Trial) -> Observation:
 SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
-        Suite("retrieval", retrieval_trials, run_retrieval, ("hit@5", "mrr"), "mrr"),
+        Suite("retrieval", retrieval_trials, run_retrieval, ("hit@5", "mrr"), "ndcg@10"),
         Suite(
             "answers",
             answer_trials,
