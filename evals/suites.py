@@ -142,12 +142,11 @@ def run_refusal(coach: Coach, trial: Trial) -> Observation:
     outcomes = {"wanted": trial.accepted[0], "outcome": answer.outcome}
     if answer.outcome in trial.accepted:
         outcomes["wanted"] = answer.outcome
+    values = {"accepted": float(answer.outcome in trial.accepted)}
+    if answer.outcome != "blocked":  # what is blocked is blocked before anything is searched
+        values |= {"score": answer.confidence.evidence, "risk": float("answered" not in trial.accepted)}
     return Observation(
-        {
-            "accepted": float(answer.outcome in trial.accepted),
-            "score": answer.confidence.evidence,
-            "risk": float("answered" not in trial.accepted),
-        },
+        values,
         answer.text,
         tuple(p.id for p in answer.citations),
         (f"outcome {answer.outcome}, accepted {', '.join(trial.accepted)}, evidence {answer.confidence.evidence}",),
