@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Literal
 
 from coach.catalogue.tables import LEVELS, Catalogue, Skill
@@ -21,6 +22,7 @@ LONGEST_MISSPELT_TEXT = 20_000
 SIMILAR_COSINE = 0.77
 LONGEST_TEXT = 60_000
 CONTEXT_LETTERS = 600
+MOST_MENTIONS = 200  # of one skill in one text: more is padding
 
 # English words and first names that are also names of tools: only the catalogue's own capitals count.
 _AMBIGUOUS = frozenset(
@@ -274,6 +276,7 @@ def _exact_mentions(text: str, catalogue: Catalogue) -> Iterable[FoundSkill]:
     pattern, by_text = _pattern(catalogue)
     titles = [match.span() for match in _title_pattern(catalogue).finditer(text)]
     links = [match.span() for match in _LINK.finditer(text)]
+    counted: Counter[str] = Counter()
     for match in pattern.finditer(text):
         start, end = match.span()
         words = match[0].removesuffix("'s")
@@ -288,8 +291,9 @@ def _exact_mentions(text: str, catalogue: Catalogue) -> Iterable[FoundSkill]:
             continue
         if surface.text in _BARE and not _stands_as_language(text, start, start + len(words)):
             continue
-        if _means_something_else(text, start, start + len(words)):
+        if counted[surface.skill] >= MOST_MENTIONS or _means_something_else(text, start, start + len(words)):
             continue
+        counted[surface.skill] += 1
         yield _mention(text, start, start + len(words), catalogue.skills[surface.skill], "exact")
 
 
@@ -326,7 +330,7 @@ def _described_mentions(text: str, catalogue: Catalogue, taken: Sequence[tuple[i
     links = [match.span() for match in _LINK.finditer(text)]
     found = []
     for skill, pattern in _wordings(catalogue):
-        for match in pattern.finditer(text):
+        for match in islice(pattern.finditer(text), MOST_MENTIONS):
             start, end = match.span()
             inside = _around(taken, start, end) or _around(titles, start, end)
             if inside in (None, (start, end)) and not _around(links, start, end) and not _means_something_else(text, start, end):

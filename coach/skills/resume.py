@@ -263,7 +263,7 @@ def find_sections(lines: Sequence[str]) -> tuple[Section, ...]:
         )
         if kind:
             heads.append((number, kind, bare))
-    ends = [number - 1 for number, _, _ in heads[1:]] + [len(lines)]
+    ends = [*(number - 1 for number, _, _ in heads[1:]), len(lines)][: len(heads)]
     return tuple(Section(kind, title, number, end) for (number, kind, title), end in zip(heads, ends, strict=True))
 
 

@@ -69,9 +69,11 @@ def _seal() -> None:
 
 
 def _parse(content: bytes, ending: str) -> tuple[str, int, list[str]]:
-    if content.startswith(b"%PDF") or ending == ".pdf":
+    """By what the file is where its first bytes tell, else by its ending."""
+    zipped = content.startswith(b"PK\x03\x04")
+    if content.startswith(b"%PDF") or (ending == ".pdf" and not zipped):
         return _pdf(content)
-    if ending == ".docx" or content.startswith(b"PK\x03\x04"):
+    if zipped or ending == ".docx":
         return _docx(content)
     return _text(content), 1, []
 

@@ -68,6 +68,12 @@ def test_bad_files_are_refused_with_a_reason(name: str, content: bytes) -> None:
     assert name in str(caught.value)
 
 
+def test_a_resume_without_headings_is_reviewed(catalogue: Catalogue) -> None:
+    checked = resume.review(resume.ParsedFile("cv.txt", "I wrote Python and SQL for five years"), catalogue)
+    assert checked.sections == ()
+    assert checked.missing_sections == ("experience", "education", "skills")
+
+
 def test_an_empty_pdf_says_so() -> None:
     with pytest.raises(UnreadableFile, match="empty"):
         resume.parse(_blank_pdf(), "blank.pdf")
