@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from coach.domain import Answer, Confidence, Passage, Profile, Request, Sentence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from coach.skills.base import ProfileStore
 
 SESSIONS_KEPT = 2000
+ROUTES_KEPT = 256
 UNSURE = "unsure"
 
 
@@ -64,7 +67,8 @@ class Capabilities:
         self._catalogue = catalogue
         self._embedder = embedder
         self._skills = {skill.name: skill for skill in skills}
-        self._route = route
+        # A request is routed to find its skill and again for its slots; the day is part of the key because deadlines are.
+        self._routed = functools.lru_cache(maxsize=ROUTES_KEPT)(lambda text, day: route(text))
         self._read_file = read_file
         self._runnable_models = runnable_models
         self._profiles = profiles
@@ -78,13 +82,13 @@ class Capabilities:
             waiting = self._open.get(_who(request))
         if waiting and not request.text.rstrip().endswith("?"):
             return waiting[0]
-        routed = self._route(request.text)
+        routed = self._find_route(request.text)
         return UNSURE if routed.question else routed.skill
 
     def run(self, request: Request, passages: Callable[[str, int], Sequence[Passage]]) -> Answer:
         """The answer of request.skill. Raises RequestError when there is no such skill or a slot is unreadable."""
         if request.skill == UNSURE:
-            question = Sentence(self._route(request.text).question, verdict="computed")
+            question = Sentence(self._find_route(request.text).question, verdict="computed")
             return Answer("answered", (question,), mode="computed", confidence=Confidence(1.0, 1.0), engine="none")
         spec = self._skills.get(request.skill)
         if spec is None:
@@ -94,7 +98,7 @@ class Capabilities:
             skill, earlier, state = self._open.get(who, ("", SlotValues(), ""))
         if skill != spec.name:
             earlier, state = SlotValues(), ""
-        values = SlotValues(request.options).over(self._route(request.text).values).over(earlier)
+        values = SlotValues(request.options).over(self._find_route(request.text).values).over(earlier)
         values = self._answer_open_question(spec, request, values, earlier)
         profile = request.profile
         if self._profiles and request.user and profile == Profile():
@@ -117,6 +121,9 @@ class Capabilities:
         with self._lock:
             for who in [who for who in self._open if who[0] == user]:
                 del self._open[who]
+
+    def _find_route(self, text: str) -> Routed:
+        return self._routed(text, date.today())
 
     def _answer_open_question(
         self, spec: SkillSpec, request: Request, values: SlotValues, earlier: SlotValues

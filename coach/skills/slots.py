@@ -79,6 +79,8 @@ _SKILL_LEVEL_WORDS = {
     "expert": "expert",
 }
 
+_SKILL_LEVEL = re.compile(r"\b(" + "|".join(map(re.escape, sorted(_SKILL_LEVEL_WORDS, key=len, reverse=True))) + r")\b", re.I)
+
 
 def hours_per_week_in(text: str) -> float | None:
     """Hours a week named in the text: "8 hours a week", "1 hour a day" (times 7), "10h/week"; None when not named."""
@@ -189,17 +191,13 @@ def skills_in(text: str, catalogue: Catalogue) -> tuple[SkillLevel, ...]:
     found: dict[str, SkillLevel] = {}
     for part in re.split(r"[,;\n]|\band\b", text):
         words = re.sub(r"[()]", " ", part).strip(" .")
-        level_match = re.search(
-            r"[:=]\s*(\w+)\s*$|\b("
-            + "|".join(map(re.escape, sorted(_SKILL_LEVEL_WORDS, key=len, reverse=True)))
-            + r")\b",
-            words,
-            re.I,
-        )
+        level_match = re.search(r"[:=]\s*(\w+)\s*$", words)
+        if not level_match and not catalogue.find_skill(words):  # "programming basics" is a name, not a level
+            level_match = _SKILL_LEVEL.search(words)
         level = "working"
         name = words
         if level_match:
-            word = (level_match[1] or level_match[2]).lower()
+            word = level_match[1].lower()
             if word in LEVELS or word in _SKILL_LEVEL_WORDS:
                 level = word if word in LEVELS else _SKILL_LEVEL_WORDS[word]
                 name = (words[: level_match.start()] + " " + words[level_match.end() :]).strip(" :=")
