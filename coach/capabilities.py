@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SESSIONS_KEPT = 2000
 ROUTES_KEPT = 256
 UNSURE = "unsure"
+# What a person said about themselves for one plan or comparison holds for the next one of the session.
+PLANNING_SKILLS = frozenset({"roadmap", "skill_gap"})
+PERSONAL_SLOTS = frozenset({"role", "level", "skills", "hours_per_week", "deadline"})
 
 
 class Progress(Protocol):
@@ -74,6 +77,7 @@ class Capabilities:
         self._profiles = profiles
         self._progress = progress
         self._open: OrderedDict[tuple[str, str], tuple[str, SlotValues, str]] = OrderedDict()
+        self._stated: OrderedDict[tuple[str, str], SlotValues] = OrderedDict()
         self._lock = threading.Lock()
 
     def route(self, request: Request) -> str:
@@ -96,9 +100,10 @@ class Capabilities:
         who = _who(request)
         with self._lock:
             skill, earlier, state = self._open.get(who, ("", SlotValues(), ""))
+            stated = self._stated.get(who, SlotValues()) if request.skill in PLANNING_SKILLS else SlotValues()
         if skill != spec.name:
             earlier, state = SlotValues(), ""
-        values = SlotValues(request.options).over(self._find_route(request.text).values).over(earlier)
+        values = SlotValues(request.options).over(self._find_route(request.text).values).over(earlier).over(stated)
         values = self._answer_open_question(spec, request, values, earlier)
         profile = request.profile
         if self._profiles and request.user and profile == Profile():
@@ -121,6 +126,9 @@ class Capabilities:
         with self._lock:
             for who in [who for who in self._open if who[0] == user]:
                 del self._open[who]
+            for who in [who for who in self._stated if who[0] == user]:
+                del self._stated[who]
+        self._routed.cache_clear()
 
     def _find_route(self, text: str) -> Routed:
         return self._routed(text, date.today())
@@ -137,6 +145,11 @@ class Capabilities:
     def _remember(self, who: tuple[str, str], skill: str, values: SlotValues, result: SkillResult) -> None:
         missing = next((slot.name for slot in self._skills[skill].slots if slot.question == result.follow_up), "")
         with self._lock:
+            if any(who) and skill in PLANNING_SKILLS:
+                self._stated[who] = SlotValues(tuple(pair for pair in values.pairs if pair[0] in PERSONAL_SLOTS))
+                self._stated.move_to_end(who)
+                while len(self._stated) > SESSIONS_KEPT:
+                    self._stated.popitem(last=False)
             if not any(who) or (not missing and not result.state):
                 self._open.pop(who, None)
                 return

@@ -24,6 +24,8 @@ ENDINGS = (".pdf", ".docx", ".md", ".markdown", ".txt", "")
 SHOWN_REMARKS = 12
 # A line with this many commas lists names and tells nothing.
 LISTED_COMMAS = 4
+# A message this long holds the resume itself.
+LEAST_PASTED_WORDS = 22
 
 _SECTION_WORDS: Mapping[str, str] = {
     "summary": r"summary|profile|about(?: me)?|objective|personal statement",
@@ -295,7 +297,7 @@ def strengthen(line: str) -> str:
 
 def run(request: Request, values: SlotValues, context: SkillContext) -> SkillResult:
     """Review the attached resume, or the text in the slot `resume`."""
-    pasted = values.text("resume")
+    pasted = values.text("resume") or (request.text if len(request.text.split()) >= LEAST_PASTED_WORDS else "")
     if request.attachments:
         item = request.attachments[0]
         parsed = parse(item.content, item.name)

@@ -96,7 +96,7 @@ def run(request: Request, values: SlotValues, context: SkillContext) -> SkillRes
         return base.ask_for(
             SPEC.slot("role"), suggestions=("Machine learning engineer", "Data scientist", "Data analyst")
         )
-    about = resume_text or values.text("skills")
+    about = resume_text or _own_words(request.text, values, context.catalogue)
     if not about and not request.profile.skills:
         return base.ask_for(SPEC.slot("resume"))
     catalogue = context.catalogue
@@ -193,6 +193,14 @@ def _attached(request: Request, values: SlotValues, context: SkillContext, name:
         if is_advert(item) == (name == "job_ad"):
             return context.read_file(item.content, item.name)
     return ""
+
+
+def _own_words(text: str, values: SlotValues, catalogue: Catalogue) -> str:
+    """The message itself where it names the skills that were read from it, so that quotes are the person's words."""
+    listed = values.text("skills")
+    stated = {item.skill for item in slots.skills_in(listed, catalogue)}
+    named = {item.skill for item in extract_skills(text, catalogue) if not item.negated}
+    return text if stated and stated <= named else listed
 
 
 def _with_listed_levels(found: Sequence[FoundSkill], about: str, catalogue: Catalogue) -> tuple[FoundSkill, ...]:

@@ -160,3 +160,9 @@ def test_the_parsers_process_is_limited_and_sealed_before_it_reads() -> None:
     done = subprocess.run([sys.executable, "-I", "-c", probe], input=b"x", capture_output=True, timeout=60, check=True)
     assert json.loads(done.stdout)["text"] == (
         f"memory {1024**3}; cpu 30; files 0; socket refused; process refused")
+
+
+def test_a_resume_in_the_message_is_reviewed(context: SkillContext) -> None:
+    text = "Review my resume please: " + TEXT
+    assert isinstance(resume.run(Request(text), SlotValues(), context).result, resume.Review)
+    assert resume.run(Request("review my resume please"), SlotValues(), context).follow_up

@@ -104,3 +104,10 @@ def test_instructions_in_a_resume_change_nothing(context: SkillContext) -> None:
     one, two = (skill_gap.run(Request("x"), SlotValues.of(role="data-analyst", resume=text), context).result for text in (honest, attack))
     assert isinstance(one, skill_gap.Gap) and isinstance(two, skill_gap.Gap)
     assert one.readiness == two.readiness
+
+
+def test_what_the_message_says_is_quoted_as_it_was_said(context: SkillContext) -> None:
+    text = "what am I missing to be a data scientist? I know SQL and Tableau"
+    result = skill_gap.run(Request(text), SlotValues.of(role="data-scientist", skills="sql:working,dashboards:working"), context)
+    assert "I know SQL and Tableau" in result.text
+    assert "sql:working" not in result.text
