@@ -60,6 +60,8 @@ SURE_EVIDENCE = 0.9  # above it the model is not offered to say that the documen
 SHORTEST_ANSWER_WORDS = 30  # a written answer below this is completed by quotes
 THINKING_TOKENS = 1024  # added to the answer's limit when the model thinks first, at most a quarter of the context
 LEAST_CLAIM_WORDS = 4  # "Yes." shares no word with any evidence, and a support score of one word means nothing
+ABBREVIATIONS = {"ml": "machine learning", "dl": "deep learning", "rl": "reinforcement learning", "ds": "data science",
+                 "mle": "machine learning engineer", "swe": "software engineer"}
 STARTERS = (
     "How do I become a machine learning engineer?",
     "Which small model can read images?",
@@ -237,6 +239,7 @@ class Coach:
         models = named_in(question, catalogue.models.values())
         rows = [*named_in(question, catalogue.roles.values()), *named_in(question, catalogue.skills.values())]
         synonyms = [row.name for row in rows if row.name.lower() not in question.lower()]
+        synonyms += [full for short, full in ABBREVIATIONS.items() if re.search(rf"\b{short}\b", question, re.I)]
         return synonyms, [f"catalogue/models/{model.id}" for model in models] if len(models) > 1 else []
 
     # -- the steps ---------------------------------------------------------------------------------------------------

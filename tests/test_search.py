@@ -94,7 +94,7 @@ def test_words_that_nobody_wrote_find_nothing_by_word(tiny_snapshot: Snapshot) -
     [
         ("How do I become a machine learning engineer?", "path/engineer"),
         ("Which SQL topics come first?", "skills/sql"),
-        ("What is a p-value?", "skills/statistics"),
+        ("What is a p-value?", "catalogue/questions/p-value"),
         ("Why is attention divided by the square root of the head size?", "interviews/transformers"),
         ("What should I leave out of my CV?", "getting-hired/cv"),
         ("Which small language model can read images?", "catalogue/models/compare-images"),

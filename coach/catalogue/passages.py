@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from coach.catalogue.tables import Catalogue, ModelCard, RoleCard, Skill
+from coach.catalogue.tables import Catalogue, ModelCard, Question, RoleCard, Skill
 from coach.domain import Passage, Source
 
 MEMORY_STEPS_GB = (4, 8, 16, 24)
@@ -14,11 +14,12 @@ OVERHEAD_GIB = 0.6
 
 
 def catalogue_passages(catalogue: Catalogue) -> list[Passage]:
-    """Passages of all models, roles and skills, and comparisons of the product's five models."""
+    """Passages of all models, roles, skills and interview questions, and comparisons of the product's five models."""
     mission = [model for model in catalogue.models.values() if model.mission]
     rows = [model_passage(model) for model in catalogue.models.values()]
     rows += [role_passage(catalogue, role, level.level) for role in catalogue.roles.values() for level in role.levels]
     rows += [skill_passage(catalogue, skill) for skill in catalogue.skills.values()]
+    rows += [question_passage(question) for question in catalogue.questions.values()]
     return rows + (list(comparison_passages(mission)) if mission else [])
 
 
@@ -134,6 +135,13 @@ def skill_passage(catalogue: Catalogue, skill: Skill) -> Passage:
     sentences += [skill.evidence, skill.project]
     return _row(f"skills/{skill.id}", skill.name, f"How long does it take to learn {skill.name}?", sentences,
                 "the skill catalogue", "", ())
+
+
+def question_passage(question: Question) -> Passage:
+    """What a good answer to an interview question says, and what is right about the usual mistakes."""
+    sentences = [*(point.point for point in question.rubric), *(mistake.correction for mistake in question.mistakes)]
+    return _row(f"questions/{question.id}", "Interview question", question.question, sentences,
+                "the question catalogue", "", ())
 
 
 def count_words(parameters: int) -> str:

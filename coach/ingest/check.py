@@ -13,7 +13,7 @@ from typing import Any
 
 from coach.catalogue.tables import Catalogue
 from coach.errors import KnowledgeError
-from coach.ingest.chunk import split_sections
+from coach.ingest.chunk import section_id, split_sections
 from coach.ingest.read import split_front_matter
 
 REQUIRED = ("title", "summary", "topics", "audience", "as_of", "review_by", "licence", "sources")
@@ -89,7 +89,7 @@ def check_knowledge(folder: Path, *, today: date | None = None) -> KnowledgeRepo
     findings += _check_duplicates(guides)
     catalogue = Catalogue(folder / "catalogue")
     findings += [Finding("knowledge/catalogue", 0, problem) for problem in catalogue.problems()]
-    findings += _check_guide_references(catalogue, {guide.id for guide in guides})
+    findings += _check_guide_references(catalogue, guides)
     folders: dict[str, tuple[int, int]] = {}
     for guide in guides:
         count, words = folders.get(guide.folder, (0, 0))
@@ -108,7 +108,7 @@ def load_guides(folder: Path) -> Iterator[Guide]:
 
 def readability(text: str) -> float:
     """The automated readability index of prose: 4.71 × characters per word + 0.5 × words per sentence − 21.43."""
-    prose = re.sub(r"```.*?```|^\|.*$|^#.*$|\[\^[^\]]+\]", " ", text, flags=re.DOTALL | re.MULTILINE)
+    prose = re.sub(r"(?s:```.*?```)|(?m:^\|.*$)|(?m:^#.*$)|\[\^[^\]]+\]", " ", text)
     words = re.findall(r"[A-Za-z0-9][\w'-]*", prose)
     sentences = max(1, len(re.findall(r"[.!?](?:\s|$)", prose)))
     if not words:
@@ -252,13 +252,15 @@ def _check_duplicates(guides: list[Guide]) -> Iterator[Finding]:
                 yield Finding(guide.id, 0, f"says the same as {twin.id}: {' '.join(text.split())[:80]!r}.")
 
 
-def _check_guide_references(catalogue: Catalogue, guides: set[str]) -> Iterator[Finding]:
+def _check_guide_references(catalogue: Catalogue, guides: list[Guide]) -> Iterator[Finding]:
     try:
         rows = [*((s.id, s.guide) for s in catalogue.skills.values()), *((r.id, r.guide) for r in catalogue.roles.values()),
                 *((m.id, m.guide) for m in catalogue.models.values() if m.guide),
                 *((q.id, p.guide) for q in catalogue.questions.values() for p in q.rubric)]
     except KnowledgeError:
         return
+    places = {guide.id for guide in guides} | {f"{guide.id}#{section_id(section.heading)}"
+                                               for guide in guides for section in split_sections(guide.body)}
     for row, guide in sorted(set(rows)):
-        if guide and guide.split("#")[0] not in guides:
+        if guide and guide not in places:
             yield Finding("knowledge/catalogue", 0, f"{row} refers to the guide {guide!r}, which does not exist.")

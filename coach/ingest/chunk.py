@@ -55,7 +55,7 @@ def chunk_document(document: Document, embedder: Embedder, *, chunk_tokens: int)
     for section in split_sections(document.text):
         prefix = embedding_prefix(document.title, section.heading)
         capacity = max(32, limit - embedder.count_tokens(prefix))
-        slug = _slug(section.heading) or "lead"
+        slug = section_id(section.heading)
         for start, end in split_spans(document.text, section.start, section.end, capacity, embedder.count_tokens):
             taken[slug] = taken.get(slug, 0) + 1
             number = taken[slug]
@@ -108,5 +108,6 @@ def _splitter(capacity: int, count_tokens: Callable[[str], int]):  # type: ignor
     return MarkdownSplitter.from_callback(count_tokens, capacity)
 
 
-def _slug(heading: str) -> str:
-    return re.sub(r"[^\w]+", "-", heading.lower()).strip("-")[:80]
+def section_id(heading: str) -> str:
+    """The part of a passage's id after `#`: the heading in lower case with hyphens, `lead` before the first heading."""
+    return re.sub(r"[^\w]+", "-", heading.lower()).strip("-")[:80] or "lead"

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 DENSE_WEIGHT = 0.55
 CANDIDATES = 100
 NEAR_DUPLICATE_COSINE = 0.97
-# Rows of roles and skills repeat one form of words hundreds of times: a guide on the subject reads better.
-ROWS = ("catalogue/roles/", "catalogue/skills/")
+# Rows of the catalogue repeat one form of words hundreds of times: a guide on the subject reads better.
+ROWS = ("catalogue/roles/", "catalogue/skills/", "catalogue/questions/")
 ROW_WEIGHT = 0.8
 Arm = Literal["dense", "bm25", "hybrid"]
 
@@ -234,8 +234,8 @@ def score_evidence(evidence: Evidence) -> float:
     return 1.0 / (1.0 + math.exp(-z))
 
 
-EVIDENCE_WEIGHTS = {"bias": -5.85, "cosine": 11.3, "coverage": 3.01, "missing": -5.35}
-IN_FIELD_COSINE = 0.30
+EVIDENCE_WEIGHTS = {"bias": -6.85, "cosine": 11.3, "coverage": 3.01, "missing": -5.35}
+IN_FIELD_COSINE = 0.37
 
 
 def _where(only: Filter) -> dict[str, object] | None:

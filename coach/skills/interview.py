@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
+from coach.catalogue.passages import question_passage
 from coach.catalogue.tables import Catalogue, Question, RubricPoint
 from coach.domain import Citation, Embedder, Passage, Request, Sentence
 from coach.errors import RequestError
@@ -406,7 +407,7 @@ def _say_grade(report: Report, graded: Grade, question: Question, answer: str, c
         report.say("That does not seem to be about the question, so it is not graded. Here it is once more.")
         return
     mine = Passage("resume/answer", "Your answer", answer, "what you wrote", kind="resume", end=len(answer))
-    rubric = _question_passage(question)
+    rubric = question_passage(question)
     if graded.refusal == "dont_know":
         report.say("Knowing where a gap is helps: this is what a good answer contains.", rubric)
     else:
@@ -425,7 +426,7 @@ def _say_grade(report: Report, graded: Grade, question: Question, answer: str, c
             f'- Not right: "{mistake.quote}" {mistake.correction}', (mine, mistake.quote), (rubric, mistake.correction)
         )
     if question.follow_up and graded.score is not None and graded.score >= 0.5:
-        report.say(f"- To think further: {question.follow_up}", (rubric, question.follow_up))
+        report.say(f"- To think further: {question.follow_up}", rubric)
 
 
 def _finish(
@@ -450,7 +451,7 @@ def _finish(
         report.say("Weakest: " + base.join_words([f"{item.name} ({item.score:.0%})" for item in weak[:3]]) + ".")
     if repeat:
         first = catalogue.questions[repeat[0].question]
-        report.say(f"Repeat first, on {repeat[0].due}: {first.question}", (_question_passage(first), first.question))
+        report.say(f"Repeat first, on {repeat[0].due}: {first.question}", question_passage(first))
     names = ", ".join(item.name for item in weak[:3])
     return report.result(
         done,
@@ -460,28 +461,11 @@ def _finish(
     )
 
 
-def _question_passage(question: Question) -> Passage:
-    lines = [
-        question.question,
-        *(point.point for point in question.rubric),
-        *(m.correction for m in question.mistakes),
-        question.follow_up,
-    ]
-    text = " ".join(line for line in lines if line)
-    return Passage(
-        f"catalogue/questions/{question.id}",
-        "Interview question",
-        text,
-        "the question catalogue",
-        kind="catalogue",
-        heading=question.topic,
-        end=len(text),
-    )
-
-
 def _guide_for(gap: Missed, context: SkillContext) -> Passage | None:
-    near = [item for item in context.find_passages(gap.point, 4) if item.document == gap.guide]
-    return near[0] if near else context.guide(gap.guide)
+    """The passage of the section that explains the point, or the guide's best one."""
+    document = gap.guide.split("#")[0]
+    near = [item for item in context.find_passages(gap.point, 8) if item.document == document]
+    return next((item for item in near if item.id.startswith(gap.guide)), near[0] if near else context.guide(document))
 
 
 def _now(context: SkillContext) -> datetime:
