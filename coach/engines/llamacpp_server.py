@@ -10,6 +10,10 @@ import json
 import os
 import sys
 
+LOOKUP_NGRAM, LOOKUP_TOKENS = 6, 24
+"""Measured on four prompts of 730 tokens that ask for quotes: .93 of llama.cpp without it with SmolLM2-135M, .98 with a
+0.5B model; n-grams of 3 took 1.08. Greedy answers can differ at a near tie, as with any other number of rows in a product."""
+
 
 def main() -> None:
     """Serve until the parent goes."""
@@ -29,6 +33,10 @@ def main() -> None:
     parameters.cache_ram_mib = wanted["cache_mib"]
     parameters.ui = False
     parameters.verbosity = 1
+    # Prompt lookup, for answers that quote their evidence; short matches cost more than they save.
+    parameters.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+    parameters.speculative.ngram_simple.size_n = LOOKUP_NGRAM
+    parameters.speculative.ngram_simple.size_m = LOOKUP_TOKENS
     if wanted["threads"]:
         parameters.cpuparams.n_threads = wanted["threads"]
         parameters.cpuparams_batch.n_threads = wanted["threads"]
