@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from coach import compose, quote
@@ -67,6 +68,7 @@ STARTERS = (
     "Which small model can read images?",
     "What comes after senior engineer?",
 )
+_COMPARES = re.compile(r"\b(differences?|differ|different|compared?|comparison|versus|vs|or)\b", re.I)
 _REFUSAL = re.compile(r"\b(documents?|passages?) (do|does) not (say|mention|answer|contain|provide)", re.I)
 
 _WHOLE = re.compile(r"""[.!?]["')*]*(?:\s*\[\d+\])*\s*$""")
@@ -182,8 +184,11 @@ class Coach:
         explained = frozenset(name for name in proper_names(question)
                               if catalogue.find_skill(name) or catalogue.find_role(name) or catalogue.find_model(name))
         snapshot, count = self._parts.reader.current(), count or self.settings.passages
-        found = search(snapshot, self._parts.embedder, question, history=history, count=count, synonyms=synonyms,
-                       first=first, explained=explained)
+        look = partial(search, snapshot, self._parts.embedder, question, history=history, count=count, synonyms=synonyms,
+                       explained=explained)
+        found = look(first=first)
+        if roles := self._compared_roles(question, found):
+            found = look(first=roles)
         return self._own.add_to(found, own, question, snapshot, count=count)
 
     def ask(self, request: Request | str, *, cancel: threading.Event | None = None) -> Answer:
@@ -241,6 +246,13 @@ class Coach:
         synonyms = [row.name for row in rows if row.name.lower() not in question.lower()]
         synonyms += [full for short, full in ABBREVIATIONS.items() if re.search(rf"\b{short}\b", question, re.I)]
         return synonyms, [f"catalogue/models/{model.id}" for model in models] if len(models) > 1 else []
+
+    def _compared_roles(self, question: str, found: Evidence) -> list[str]:
+        """The passages that say what each of the roles does which a question compares, unless the best one found compares
+        them itself."""
+        roles = named_in(question, self._parts.catalogue.roles.values()) if _COMPARES.search(question) else []
+        known = named_in(found.passages[0].heading, roles) if roles and found.passages else []
+        return [f"{role.guide}#lead" for role in roles] if len(roles) > 1 and len(known) < len(roles) else []
 
     # -- the steps ---------------------------------------------------------------------------------------------------
 

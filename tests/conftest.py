@@ -170,6 +170,16 @@ ROLES = """\
       summary: A junior machine learning engineer adds tested features to a pipeline.
       outputs: [A junior machine learning engineer ships a tested feature.]
       skills: [{skill: python, target: working, weight: 3}, {skill: statistics, target: basic, weight: 2}]
+- id: data-analyst
+  name: Data analyst
+  summary: A data analyst answers questions with data.
+  guide: path/analyst
+  as_of: 2026-11-01
+  levels:
+    - level: junior
+      summary: A junior data analyst writes queries and charts.
+      outputs: [A junior data analyst hands over a weekly report.]
+      skills: [{skill: statistics, target: basic, weight: 2}]
 """
 MODELS = """\
 - id: qwen3-0.6b

@@ -84,6 +84,13 @@ def test_quote_mode_answers_with_exact_quotes_and_asks_no_model(make_coach: Make
     assert answer.dropped == 0
 
 
+def test_roles_that_a_question_compares_both_speak(make_coach: MakeCoach) -> None:
+    coach = make_coach(mode="quote")
+    answer = coach.ask("What is the difference between a machine learning engineer and a data analyst?")
+    assert [passage.document for passage in answer.citations] == ["path/engineer", "path/analyst"]
+    assert coach.search("How does a machine learning engineer work?").compared == 0
+
+
 # -- write mode --------------------------------------------------------------------------------------------------------
 
 
