@@ -8,11 +8,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from coach.domain import Answer, Confidence, Passage, Profile, Request, Sentence
 from coach.errors import RequestError
+from coach.skills import slots
 from coach.skills.base import DoneStep, PracticeRecord, SkillContext, SkillResult, SkillSpec, SlotValues
+from coach.skills.router import ASK, normalise
 
 if TYPE_CHECKING:
     from coach.catalogue.tables import Catalogue
@@ -25,6 +27,14 @@ UNSURE = "unsure"
 # What a person said about themselves for one plan or comparison holds for the next one of the session.
 PLANNING_SKILLS = frozenset({"roadmap", "skill_gap"})
 PERSONAL_SLOTS = frozenset({"role", "level", "skills", "hours_per_week", "deadline"})
+# After these, a short text such as "mid level" changes one thing of the request before.
+FOLLOWED_SKILLS = frozenset({"roadmap", "skill_gap", "resume", "model_advisor"})
+LONGEST_FOLLOW_UP_WORDS = 10
+SAID_ON_PURPOSE = frozenset({"done", "export"})  # nobody says these in passing, whatever else the text is like
+NAMES = frozenset({"role", "level", "models"})  # after a question in between, these belong to that question
+GROWING_SLOTS = frozenset({"skills", "need", "models"})  # a follow-up adds to them
+# Files are used for one answer and not kept; what was done or exported is not done again.
+PASSING_SLOTS = frozenset({"resume", "job_ad", "done", "export", "_asked"})
 
 
 class Progress(Protocol):
@@ -50,6 +60,15 @@ class Routed:
     skill: str
     values: SlotValues
     question: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Turn:
+    """What a session's last skill was asked; `interrupted` when a question was asked since."""
+
+    skill: str
+    values: SlotValues
+    interrupted: bool = False
 
 
 class Capabilities:
@@ -78,15 +97,21 @@ class Capabilities:
         self._progress = progress
         self._open: OrderedDict[tuple[str, str], tuple[str, SlotValues, str]] = OrderedDict()
         self._stated: OrderedDict[tuple[str, str], SlotValues] = OrderedDict()
+        self._last: OrderedDict[tuple[str, str], _Turn] = OrderedDict()
         self._lock = threading.Lock()
 
     def route(self, request: Request) -> str:
         """The skill that goes on in this session, else the one the text asks for, else "ask" or, between two, "unsure"."""
+        who = _who(request)
         with self._lock:
-            waiting = self._open.get(_who(request))
+            waiting, last = self._open.get(who), self._last.get(who)
         if waiting and not request.text.rstrip().endswith("?"):
             return waiting[0]
         routed = self._find_route(request.text)
+        if last and self._follows(last, request, routed):
+            return last.skill
+        if last and routed.skill == ASK and not routed.question:
+            self._keep(self._last, who, dataclasses.replace(last, interrupted=True))
         return UNSURE if routed.question else routed.skill
 
     def run(self, request: Request, passages: Callable[[str, int], Sequence[Passage]]) -> Answer:
@@ -101,9 +126,14 @@ class Capabilities:
         with self._lock:
             skill, earlier, state = self._open.get(who, ("", SlotValues(), ""))
             stated = self._stated.get(who, SlotValues()) if request.skill in PLANNING_SKILLS else SlotValues()
+            last = self._last.get(who)
         if skill != spec.name:
             earlier, state = SlotValues(), ""
-        values = SlotValues(request.options).over(self._find_route(request.text).values).over(earlier).over(stated)
+        routed = self._find_route(request.text)
+        said = routed.values
+        if last and last.skill == spec.name and self._follows(last, request, routed):
+            said = _carry(last.values, said)
+        values = SlotValues(request.options).over(said).over(earlier).over(stated)
         values = self._answer_open_question(spec, request, values, earlier)
         profile = request.profile
         if self._profiles and request.user and profile == Profile():
@@ -119,6 +149,9 @@ class Capabilities:
         if self._progress and request.user and (result.done or result.practice):
             self._progress.record(request.user, result.done, result.practice)
         self._remember(who, spec.name, values, result)
+        if request.session and spec.name in FOLLOWED_SKILLS:
+            stored = self._progress is not None and bool(request.user)
+            self._keep(self._last, who, _Turn(spec.name, _for_follow_up(values, result, stored=stored)))
         return _answer(spec, result)
 
     def forget(self, user: str) -> None:
@@ -128,7 +161,29 @@ class Capabilities:
                 del self._open[who]
             for who in [who for who in self._stated if who[0] == user]:
                 del self._stated[who]
+            for who in [who for who in self._last if who[0] == user]:
+                del self._last[who]
         self._routed.cache_clear()
+
+    def _follows(self, last: _Turn, request: Request, routed: Routed) -> bool:
+        """Whether a short text changes something of the last request ("and for data analyst?", "5 hours instead")."""
+        text = normalise(request.text)
+        if request.options or len(text.split()) > LONGEST_FOLLOW_UP_WORDS or slots.is_own_question(text):
+            return False
+        spec = self._skills[last.skill]
+        filled = {name for name in (*(slot.name for slot in spec.slots), *spec.understands) if routed.values.text(name)}
+        if last.interrupted:
+            filled -= NAMES
+        if filled & SAID_ON_PURPOSE:
+            return True
+        return bool(filled) and (bool(routed.question) or routed.skill in (ASK, last.skill))
+
+    def _keep(self, kept: OrderedDict[tuple[str, str], Any], who: tuple[str, str], value: object) -> None:
+        with self._lock:
+            kept[who] = value
+            kept.move_to_end(who)
+            while len(kept) > SESSIONS_KEPT:
+                kept.popitem(last=False)
 
     def _find_route(self, text: str) -> Routed:
         return self._routed(text, date.today())
@@ -144,24 +199,41 @@ class Capabilities:
 
     def _remember(self, who: tuple[str, str], skill: str, values: SlotValues, result: SkillResult) -> None:
         missing = next((slot.name for slot in self._skills[skill].slots if slot.question == result.follow_up), "")
-        with self._lock:
-            if any(who) and skill in PLANNING_SKILLS:
-                self._stated[who] = SlotValues(tuple(pair for pair in values.pairs if pair[0] in PERSONAL_SLOTS))
-                self._stated.move_to_end(who)
-                while len(self._stated) > SESSIONS_KEPT:
-                    self._stated.popitem(last=False)
-            if not any(who) or (not missing and not result.state):
+        if any(who) and skill in PLANNING_SKILLS:
+            pairs = tuple(pair for pair in values.pairs if pair[0] in PERSONAL_SLOTS)
+            self._keep(self._stated, who, SlotValues(pairs))
+        if not any(who) or (not missing and not result.state):
+            with self._lock:
                 self._open.pop(who, None)
-                return
-            kept = tuple(pair for pair in values.pairs if pair[0] != "_asked") if missing else ()
-            self._open[who] = (skill, SlotValues((*kept, ("_asked", missing)) if missing else kept), result.state or "")
-            self._open.move_to_end(who)
-            while len(self._open) > SESSIONS_KEPT:
-                self._open.popitem(last=False)
+            return
+        kept = tuple(pair for pair in values.pairs if pair[0] != "_asked") if missing else ()
+        open_values = SlotValues((*kept, ("_asked", missing)) if missing else kept)
+        self._keep(self._open, who, (skill, open_values, result.state or ""))
 
 
 def _who(request: Request) -> tuple[str, str]:
     return request.user, request.session
+
+
+def _carry(before: SlotValues, said: SlotValues) -> SlotValues:
+    """The values of the last request as a follow-up changes them. Models compared before are no longer the subject when
+    the follow-up names none."""
+    both = {
+        name: ",".join((before.text(name), said.text(name)))
+        for name in GROWING_SLOTS
+        if before.text(name) and said.text(name)
+    }
+    earlier = SlotValues(tuple(pair for pair in before.pairs if pair[0] != "models"))
+    return SlotValues.of(both).over(said).over(earlier)
+
+
+def _for_follow_up(values: SlotValues, result: SkillResult, *, stored: bool) -> SlotValues:
+    """What the next request may build on. Where done steps are not stored, they go on as skills held."""
+    kept = SlotValues(tuple(pair for pair in values.pairs if pair[0] not in PASSING_SLOTS))
+    if result.done and not stored:
+        done = ",".join(f"{step.skill}:{step.level}" for step in result.done)
+        kept = SlotValues.of(skills=f"{kept.text('skills')},{done}").over(kept)
+    return result.keep.over(kept)
 
 
 def _answer(spec: SkillSpec, result: SkillResult) -> Answer:

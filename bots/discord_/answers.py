@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import discord
@@ -217,9 +217,16 @@ def _result_files(answer: Answer) -> tuple[tuple[str, bytes], ...]:
     files = [(f"{answer.skill}.png", picture)] if picture is not None else []
     markdown = f"# {answer.skill.capitalize()}\n\n{answer.text}\n"
     files.append((f"{answer.skill}.md", markdown.encode()))
+    if calendar := _calendar(answer.result):
+        files.append((f"{answer.skill}.ics", calendar.encode()))
     if not isinstance(answer.result, str):
         files.append((f"{answer.skill}.json", _result_json(answer.result)))
     return tuple(files)
+
+
+def _calendar(result: object) -> str:
+    """The calendar file that a plan carries where it was asked for; a plan from another machine is plain values."""
+    return str(result.get("calendar", "") if isinstance(result, Mapping) else getattr(result, "calendar", ""))
 
 
 def _result_json(result: object) -> bytes:

@@ -154,7 +154,8 @@ class SkillResult:
 
     `result` is a frozen dataclass with the full outcome (`to_json`); `follow_up` is the one thing to ask next.
     `state` is kept for this skill in this session ("" ends the exchange, None leaves it as it was); `done` and
-    `practice` are new records to store.
+    `practice` are new records to store. `keep` is what a follow-up of the session may build on in
+    place of a file, which is not kept.
     """
 
     sentences: tuple[Sentence, ...] = ()
@@ -165,6 +166,7 @@ class SkillResult:
     state: str | None = None
     done: tuple[DoneStep, ...] = ()
     practice: tuple[PracticeRecord, ...] = ()
+    keep: SlotValues = SlotValues()
 
     @property
     def text(self) -> str:
@@ -177,7 +179,10 @@ RunSkill = Callable[[Request, SlotValues, SkillContext], SkillResult]
 
 @dataclass(frozen=True, slots=True)
 class SkillSpec:
-    """A row of the register: what front ends show, what the router learns from, and the function that does it."""
+    """A row of the register: what front ends show, what the router learns from, and the function that does it.
+
+    `understands` names what the skill reads from a text besides its slots, such as the wish for a calendar file.
+    """
 
     name: str
     title: str
@@ -185,6 +190,7 @@ class SkillSpec:
     examples: tuple[str, ...]
     slots: tuple[Slot, ...]
     run: RunSkill
+    understands: tuple[str, ...] = ()
 
     def slot(self, name: str) -> Slot:
         """The slot of that name."""

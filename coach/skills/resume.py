@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -297,6 +297,10 @@ def strengthen(line: str) -> str:
 
 def run(request: Request, values: SlotValues, context: SkillContext) -> SkillResult:
     """Review the attached resume, or the text in the slot `resume`."""
+    role = values.text("role", request.profile.target_role)
+    level = values.text("level", request.profile.target_level)
+    if role and values.text("read") and not request.attachments:
+        return _report_keywords(values, base.find_role(context.catalogue, role).id, level, context)
     pasted = values.text("resume") or (request.text if len(request.text.split()) >= LEAST_PASTED_WORDS else "")
     if request.attachments:
         item = request.attachments[0]
@@ -305,17 +309,51 @@ def run(request: Request, values: SlotValues, context: SkillContext) -> SkillRes
         parsed = ParsedFile("the pasted text", pasted)
     else:
         return base.ask_for(SPEC.slot("resume"))
-    role = values.text("role", request.profile.target_role)
     if role:
         role = base.find_role(context.catalogue, role).id
     checked = review(
         parsed,
         context.catalogue,
         role=role,
-        level=values.text("level", request.profile.target_level),
+        level=level,
         today=context.today,
     )
-    return _report(checked, parsed, context)
+    return replace(_report(checked, parsed, context), keep=_found_skills(checked, parsed, context))
+
+
+def _found_skills(checked: Review, parsed: ParsedFile, context: SkillContext) -> SlotValues:
+    """Where the resume names which skills, so that the role may be named later: the file itself is not kept."""
+    lines = parsed.text.split("\n")
+    mentions = [item for item in find_mentions(parsed.text, context.catalogue) if not item.negated]
+    told = {item.skill for item in mentions if _tells(item.quote.line, lines, checked.sections)}
+    listed = {item.skill for item in mentions} - told
+    return SlotValues.of(read=parsed.name, told=",".join(sorted(told)), listed=",".join(sorted(listed)))
+
+
+def _report_keywords(values: SlotValues, role: str, level: str, context: SkillContext) -> SkillResult:
+    """The role's keywords in the resume that was reviewed before."""
+    report = Report()
+    card = context.catalogue.roles[role]
+    at = card.at(level or "junior")
+    evidence = base.requirements_passage(context.catalogue, card, at.level)
+    told, listed = values.items("told"), values.items("listed")
+    names = {need.skill: context.catalogue.skills[need.skill].name for need in at.skills}
+    groups = (
+        ("In a line that tells what you did", [name for skill, name in names.items() if skill in told]),
+        ("Only named in a list: say in a line for what you used it", [n for skill, n in names.items() if skill in listed]),
+        ("Not named: add it only if you have it", [n for skill, n in names.items() if skill not in (*told, *listed)]),
+    )
+    report.say(
+        f"Of the {len(names)} skills that a {at.level} {base.lower_first(card.name)} needs, {values.text('read')} tells "
+        f"of {len(groups[0][1])} in a line about your work.",
+        evidence,
+    )
+    report.paragraph()
+    for title, found in groups:
+        if found:
+            report.say(f"- {title}: {base.join_words(found)}.", evidence)
+    kept = SlotValues(tuple(pair for pair in values.pairs if pair[0] in ("read", "told", "listed")))
+    return report.result(keep=kept, suggestions=("Compare my resume with a role", "Make me a roadmap"))
 
 
 def _report(checked: Review, parsed: ParsedFile, context: SkillContext) -> SkillResult:
@@ -635,11 +673,16 @@ def _keywords(
     found = []
     for need in catalogue.roles[role].at(level or "junior").skills:
         numbers = sorted({item.quote.line for item in mentions if item.skill == need.skill})
-        told = [n for n in numbers if _section_of(n, sections) != "skills" and lines[n - 1].count(",") < LISTED_COMMAS]
+        told = [n for n in numbers if _tells(n, lines, sections)]
         where, at = ("evidence", told[0]) if told else ("list", numbers[0]) if numbers else ("absent", 0)
         name = catalogue.skills[need.skill].name
         found.append(Keyword(need.skill, name, need.weight, where, at, lines[at - 1].strip() if at else ""))
     return tuple(found)
+
+
+def _tells(number: int, lines: Sequence[str], sections: Sequence[Section]) -> bool:
+    """Whether a line says what was done, and is no list of names."""
+    return _section_of(number, sections) != "skills" and lines[number - 1].count(",") < LISTED_COMMAS
 
 
 def _keyword_remarks(keywords: Sequence[Keyword]) -> list[Remark]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from graphlib import TopologicalSorter
 
@@ -76,7 +77,10 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Roadmap:
-    """A whole plan. `done` holds every step ever marked done; `assumed` what held skills imply at basic level."""
+    """A whole plan. `done` holds every step ever marked done; `assumed` what held skills imply at basic level.
+
+    `calendar` is the plan as an iCalendar file where the person asked for one.
+    """
 
     role: str
     level: str
@@ -93,6 +97,7 @@ class Roadmap:
     assumed: tuple[str, ...]
     done: tuple[DoneStep, ...]
     hours_rule: str = HOURS_RULE
+    calendar: str = ""
 
     @property
     def ends_on(self) -> date:
@@ -256,20 +261,23 @@ def run(request: Request, values: SlotValues, context: SkillContext) -> SkillRes
     if hours is None:
         return base.ask_for(SPEC.slot("hours_per_week"))
     have = _stated(values, profile.skills, context.catalogue)
+    level = values.text("level", profile.target_level) or "junior"
     newly = tuple(
-        DoneStep(item.skill, item.level, context.today.isoformat()) for item in _marked(values, role, context)
+        DoneStep(item.skill, item.level, context.today.isoformat()) for item in _marked(values, role, level, context)
     )
     deadline = _deadline(values, context.today)
     roadmap = plan(
         context.catalogue,
         role,
-        values.text("level", profile.target_level) or "junior",
+        level,
         have,
         hours_per_week=hours,
         start=context.today,
         deadline=deadline,
         done=(*context.done, *newly),
     )
+    if values.text("export"):
+        return _report_calendar(roadmap, have, context)
     return _report(
         roadmap, context, unknown=slots.unknown_skills(values.items("skills"), context.catalogue), newly=newly
     )
@@ -283,7 +291,10 @@ def _report(
     needs = base.requirements_passage(context.catalogue, role, roadmap.level)
     who = f"{roadmap.level} {base.lower_first(role.name)}"
     if newly:
-        report.say(f"Marked as done: {base.join_words([context.catalogue.skills[item.skill].name for item in newly])}.")
+        report.say(
+            f"Marked as done: {base.join_words([_done_name(item, context.catalogue) for item in newly])}; "
+            "the plan is made anew."
+        )
     if not roadmap.steps and not roadmap.left_out:
         report.say(f"You have every skill that the role of {who} asks for.", needs)
         return report.result(roadmap)
@@ -302,10 +313,9 @@ def _report(
         report.say(f"That fits before {roadmap.deadline.isoformat()}.")
     if roadmap.left_out:
         _say_left_out(report, roadmap, needs)
-    if roadmap.done:
-        report.say(
-            f"Kept from before: {base.join_words([_done_name(item, context.catalogue) for item in roadmap.done])}."
-        )
+    before = [item for item in roadmap.done if item.skill not in {step.skill for step in newly}]
+    if before:
+        report.say(f"Kept from before: {base.join_words([_done_name(item, context.catalogue) for item in before])}.")
     report.paragraph()
     for number, step in enumerate(roadmap.steps, start=1):
         row = skill_passage(context.catalogue, context.catalogue.skills[step.skill])
@@ -333,6 +343,35 @@ def _report(
         done=tuple(newly),
         suggestions=("Mark a step done", "Change the hours a week", "Export the plan to my calendar"),
     )
+
+
+def _report_calendar(roadmap: Roadmap, have: Sequence[SkillLevel], context: SkillContext) -> SkillResult:
+    """The plan as a calendar file, and how each front end hands it over."""
+    report = Report()
+    role = context.catalogue.roles[roadmap.role]
+    if not roadmap.steps:
+        report.say("There is no step left in the plan, so there is nothing to put into a calendar.")
+        return report.result(roadmap)
+    report.say(
+        f"The calendar of your plan to {roadmap.level} {base.lower_first(role.name)} has an entry for each of the "
+        f"{base.count_of(len(roadmap.steps), 'step')}, until {roadmap.ends_on.isoformat()}.",
+        base.requirements_passage(context.catalogue, role, roadmap.level),
+    )
+    report.paragraph()
+    report.say("- On Discord: the file roadmap.ics comes with this answer.")
+    report.say('- In the browser: on the tab "Plan", press "Make my plan", then "Calendar (.ics)".')
+    report.say(f"- On the command line: `{_command(roadmap, have)} --ics plan.ics`")
+    report.paragraph()
+    report.say("Google Calendar, Outlook and Apple Calendar import the file; importing a later plan updates its entries.")
+    return report.result(replace(roadmap, calendar=to_ics(roadmap, context.catalogue).decode()))
+
+
+def _command(roadmap: Roadmap, have: Sequence[SkillLevel]) -> str:
+    words = ["coach", "roadmap", "--role", roadmap.role, "--level", roadmap.level]
+    words += ["--hours-per-week", f"{roadmap.hours_per_week:g}"]
+    if have:
+        words += ["--skills", ",".join(f"{item.skill}:{item.level}" for item in have)]
+    return " ".join(words + (["--deadline", roadmap.deadline.isoformat()] if roadmap.deadline else []))
 
 
 def _say_left_out(report: Report, roadmap: Roadmap, needs: Passage) -> None:
@@ -393,16 +432,15 @@ def _stated(values: SlotValues, profile: Iterable[SkillLevel], catalogue: Catalo
     return tuple(merged.values())
 
 
-def _marked(values: SlotValues, role: str, context: SkillContext) -> tuple[SkillLevel, ...]:
-    """Skills to mark done; without a stated level, at the level the role asks for."""
+def _marked(values: SlotValues, role: str, level: str, context: SkillContext) -> tuple[SkillLevel, ...]:
+    """Skills to mark done; without a stated level, at the level the role asks for, or the basic one of a prerequisite."""
     card = context.catalogue.find_role(role)
-    level = values.text("level") or "junior"
     targets = {need.skill: need.target for need in card.at(level).skills} if card else {}
     marked = []
     for entry in values.items("done"):
         for item in slots.skills_in(entry, context.catalogue):
-            stated = any(word in entry.lower() for word in LEVELS[1:])
-            marked.append(item if stated else SkillLevel(item.skill, targets.get(item.skill, "working")))
+            stated = re.search(rf"[:=(\s](?:{'|'.join(LEVELS[1:])})\b", entry, re.I)
+            marked.append(item if stated else SkillLevel(item.skill, targets.get(item.skill, "basic")))
     return tuple(marked)
 
 
@@ -642,4 +680,5 @@ SPEC = SkillSpec(
         Slot("done", "Which steps are done?", "skills", help="Skills to mark done; the plan is made anew."),
     ),
     run=run,
+    understands=("export",),
 )

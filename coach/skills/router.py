@@ -15,6 +15,7 @@ from coach.catalogue.tables import Catalogue
 from coach.domain import Embedder
 from coach.skills import slots
 from coach.skills.base import SkillSpec, SlotValues
+from coach.skills.model_advisor import Need, parse_need
 
 if TYPE_CHECKING:
     from coach.domain import Vectors
@@ -27,6 +28,8 @@ WORDS_WEIGHT = 1.0
 BALANCE = 0.75  # 0: every phrase weighs the same; 1: every skill does
 LEAST_SCORE = 0.4
 SURE_MARGIN = 0.08
+# Between a skill and a plain question, answering is never wrong.
+ASK_MARGIN = 0.15
 LEAST_PHRASES_WITH_WORD = 2
 
 ASK_EXAMPLES: tuple[str, ...] = (
@@ -186,8 +189,8 @@ class Router:
         values = parse_slots(text, self._catalogue, today) if self._catalogue else SlotValues()
         ranked = sorted(zip(map(float, scores), self._names, strict=True), reverse=True)
         (score, best), (second_score, second) = ranked[:2]
-        doubtful = score - second_score < SURE_MARGIN
-        # Between a skill and a plain question, answering is never wrong; what is like no phrase is a question too.
+        doubtful = score - second_score < (ASK_MARGIN if ASK in (best, second) else SURE_MARGIN)
+        # What is like no phrase is a question too.
         if (doubtful and ASK in (best, second)) or score < LEAST_SCORE:
             other = second if best == ASK else best
             return Route(ASK, score, other, second_score, False, values)
@@ -259,6 +262,9 @@ def parse_slots(text: str, catalogue: Catalogue, today: date) -> SlotValues:
             "skills": ",".join(f"{item.skill}:{item.level}" for item in have),
             "models": ",".join(models),
             "memory_gb": slots.memory_gb_in(text),
+            "need": text if parse_need(text) != Need() else None,
+            "done": ",".join(slots.done_in(text, catalogue)),
+            "export": "calendar" if slots.wants_calendar(text) else None,
             "topic": topic,
             "questions": slots.number_word(count[1]) if count else None,
         }

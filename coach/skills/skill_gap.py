@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from coach.catalogue.passages import skill_passage
 from coach.catalogue.tables import LEVELS, Catalogue
-from coach.domain import Attachment, Passage, Profile, Request
+from coach.domain import Attachment, Passage, Profile, Request, SkillLevel
 from coach.errors import RequestError
 from coach.skills import base, slots
 from coach.skills.base import Report, SkillContext, SkillResult, SkillSpec, Slot, SlotValues
 from coach.skills.mentions import AdvertRequirement, FoundSkill, Quote, extract_requirements, extract_skills
 
 Verdict = Literal["met", "partly", "missing"]
+LONGEST_KEPT_WORDS = 4000  # characters of a session's messages that follow-ups still quote
 CREDIT: Mapping[str, float] = {"met": 1.0, "partly": 0.5, "missing": 0.0}
 
 
@@ -96,21 +97,28 @@ def run(request: Request, values: SlotValues, context: SkillContext) -> SkillRes
         return base.ask_for(
             SPEC.slot("role"), suggestions=("Machine learning engineer", "Data scientist", "Data analyst")
         )
-    about = resume_text or _own_words(request.text, values, context.catalogue)
-    if not about and not request.profile.skills:
+    words = f"{values.text('words')}\n{request.text}".strip()[-LONGEST_KEPT_WORDS:]
+    about = resume_text or _own_words(words, values, context.catalogue)
+    profile = _with_shown(request.profile, values)
+    if not about and not profile.skills:
         return base.ask_for(SPEC.slot("resume"))
     catalogue = context.catalogue
     found = extract_skills(about, catalogue, context.embedder) if about else ()
     if about and not resume_text:
+        # "missing for MLOps engineer" names a role, no skill that the person has.
+        stated = {item.skill for item in slots.skills_in(values.text("skills"), catalogue)}
+        found = tuple(item for item in found if item.negated or item.skill in stated)
         found = _with_listed_levels(found, about, catalogue)
     advert = extract_requirements(advert_text, catalogue, context.embedder) if advert_text else ()
     if advert_text and not advert:
         raise RequestError("The advertisement names no skill that the catalogue knows. Paste its list of requirements.")
-    level = values.text("level", request.profile.target_level) or "junior"
+    level = values.text("level", profile.target_level) or "junior"
     if role:
         role = base.find_role(catalogue, role).id
-    gap = assess(catalogue, found, role=role, level=level, stated=request.profile, advert=advert)
-    return _report(gap, context, about, advert_text, request.profile)
+    gap = assess(catalogue, found, role=role, level=level, stated=profile, advert=advert)
+    shown = ",".join(f"{item.skill}:{item.level}" for item in found if not item.negated) if resume_text else ""
+    keep = SlotValues.of(words="" if resume_text else words, shown=shown)
+    return replace(_report(gap, context, about, advert_text, profile), keep=keep)
 
 
 def _report(gap: Gap, context: SkillContext, about: str, advert: str, profile: Profile) -> SkillResult:
@@ -201,6 +209,14 @@ def _own_words(text: str, values: SlotValues, catalogue: Catalogue) -> str:
     stated = {item.skill for item in slots.skills_in(listed, catalogue)}
     named = {item.skill for item in extract_skills(text, catalogue) if not item.negated}
     return text if stated and stated <= named else listed
+
+
+def _with_shown(profile: Profile, values: SlotValues) -> Profile:
+    """The profile with the skills that a resume showed earlier in this session; what was stated counts before them."""
+    stated = {item.skill for item in profile.skills}
+    pairs = (entry.split(":") for entry in values.items("shown"))
+    shown = tuple(SkillLevel(skill, level) for skill, level in pairs if skill not in stated)
+    return replace(profile, skills=(*profile.skills, *shown))
 
 
 def _with_listed_levels(found: Sequence[FoundSkill], about: str, catalogue: Catalogue) -> tuple[FoundSkill, ...]:

@@ -68,6 +68,7 @@ _SKILL_LEVEL_WORDS = {
     "beginner": "basic",
     "some": "basic",
     "a bit of": "basic",
+    "a bit": "basic",
     "a little": "basic",
     "working": "working",
     "intermediate": "working",
@@ -208,6 +209,44 @@ def skills_in(text: str, catalogue: Catalogue) -> tuple[SkillLevel, ...]:
         if skill:
             found[skill.id] = SkillLevel(skill.id, level)
     return tuple(found.values())
+
+
+_DONE = re.compile(
+    r"\b(?:i(?:'ve|’ve| have| am|'m)?(?: just| now| already| finally)* (?:finished|completed|done(?: with)?|through with)"
+    r"|(?:^|just |now |i am |i'm )(?:done with|finished(?: with)?|completed))\s+(?P<after>[^,;.!?\n]+)"
+    r"|^(?P<before>[^,;.!?\n]{2,40}?) (?:is|are) (?:now |already )?(?:done|finished|completed)\b"
+    r"|\b(?:mark|tick|check)(?: off)? (?P<marked>[^,;.!?\n]+?)(?: as (?:done|finished|completed)| off|$)",
+    re.I,
+)
+# What follows is an education, not a step of a plan.
+_STUDIES = re.compile(r"\b(?:ph\.?d|doctorate|degree|master\W?s?|bachelor\W?s?|[mb]\.?sc|studies|thesis|school|university)\b", re.I)
+
+
+def done_in(text: str, catalogue: Catalogue) -> tuple[str, ...]:
+    """Ids of the skills that the text says are finished: "I finished calculus", "done with SQL", "mark Git as done"."""
+    match = _DONE.search(text.strip())
+    what = next((part for part in match.groups() if part), "") if match else ""
+    return () if _STUDIES.search(what) else tuple(_named(what, catalogue, "skills"))
+
+
+def wants_calendar(text: str) -> bool:
+    """Whether the text asks for a plan as a calendar file."""
+    return bool(re.search(r"\b(?:export|download|save|give|send|put|get|add|turn)\b.*\b(?:calendar|ics|ical\w*)\b", text, re.I | re.S))
+
+
+_CONNECTIVE = re.compile(r"^(?:(?:and|but|or|so|then|now|ok(?:ay)?|also|well|hm+|sorry)\b[,\s]*)+", re.I)
+_ELLIPTIC = re.compile(r"^(?:what|how) (?:about|if)\b", re.I)
+_QUESTION = re.compile(
+    r"^(?:what|which|who|whom|whose|when|where|why|how|is|are|was|were|do|does|did|can|could|should|would|will|may|has|"
+    r"have|explain|tell|describe|define)(?:'s|’s)?\b",
+    re.I,
+)
+
+
+def is_own_question(text: str) -> bool:
+    """Whether the text asks something by itself; "and for data analyst?" and "what about 5 hours?" do not."""
+    rest = _CONNECTIVE.sub("", text.strip())
+    return bool(_QUESTION.search(rest)) and not _ELLIPTIC.search(rest)
 
 
 def unknown_skills(names: tuple[str, ...], catalogue: Catalogue) -> tuple[str, ...]:
