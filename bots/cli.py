@@ -100,7 +100,8 @@ def chat(context: typer.Context, model: Model = None, mode: Mode = None,
         if question.lower() in {"", "exit", "quit", ":q"}:
             break
         try:
-            answer = show(coach, Request(question, skill="auto", history=tuple(history), session="cli-chat", user=skills.USER))
+            request = Request(question, "auto", history=tuple(history), session="cli-chat", user=skills.USER)
+            answer = show(coach, request)
         except CoachError as error:
             errors.print(f"[red]{escape(str(error))}[/]")
             continue

@@ -144,6 +144,14 @@ def test_chat_keeps_the_subject_and_ends_at_an_empty_line(run: Run, monkeypatch:
     assert "learning SQL, spreadsheets and one charting tool" in ran.out
 
 
+def test_a_plan_in_a_chat_is_changed_by_the_next_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = iter(["make me a roadmap to data analyst, 5 hours a week", "8 hours a week instead", "exit"])
+    monkeypatch.setattr("builtins.input", lambda *_: next(lines))
+    out = " ".join(run("chat", "--mode", "quote").out.split())
+    assert "at 5 hours a week" in out
+    assert "at 8 hours a week" in out
+
+
 def test_chat_survives_a_question_that_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = iter(["x" * 9000, "Hello", "exit"])
     monkeypatch.setattr("builtins.input", lambda *_: next(lines))

@@ -87,6 +87,7 @@ class _Step:
 @dataclass(frozen=True)
 class _Plan:
     steps: tuple[_Step, ...]
+    calendar: str = ""
 
 
 def test_only_what_one_comes_back_to_becomes_a_file() -> None:
@@ -94,6 +95,13 @@ def test_only_what_one_comes_back_to_becomes_a_file() -> None:
     kept = render_answer(Answer("answered", (Sentence("Plan."),), skill="roadmap", result=plan))
     assert [name for name, _ in kept.files] == ["roadmap.png", "roadmap.md", "roadmap.json"]
     assert render_answer(Answer("answered", (Sentence("Question 1 of 5: x?"),), skill="interview", result={"a": 1})).files == ()
+
+
+def test_a_calendar_that_was_asked_for_comes_as_a_file_from_here_and_from_another_machine() -> None:
+    plain = {"steps": [{"name": "SQL", "start_week": 1, "end_week": 2}], "calendar": "BEGIN:VCALENDAR"}
+    for result in (plain, _Plan((_Step("SQL", 1, 2),), "BEGIN:VCALENDAR")):
+        files = dict(render_answer(Answer("answered", (Sentence("Plan."),), skill="roadmap", result=result)).files)
+        assert files["roadmap.ics"] == b"BEGIN:VCALENDAR"
 
 
 def test_a_plan_of_plain_values_is_drawn_like_the_plan_itself() -> None:
