@@ -116,7 +116,7 @@ def render_sources_html(sources: Sequence[NumberedSource]) -> str:
 
 
 def _markers_html(citations: Sequence[Citation], numbers: dict[str, tuple[int, Passage]]) -> str:
-    known = dict.fromkeys(citation.passage for citation in citations if citation.passage in numbers)
+    known = dict.fromkeys(citation.passage for citation in citations if citation.marked and citation.passage in numbers)
     return "".join(
         f'<button type="button" class="cite" data-n="{numbers[name][0]}" '
         f'aria-label="Open source {numbers[name][0]}: {escape(numbers[name][1].title)}">{numbers[name][0]}</button>'
@@ -222,7 +222,7 @@ def escape_markdown(text: str) -> str:
 
 def render_sentence_markdown(sentence: Sentence, numbers: dict[str, int]) -> str:
     """One sentence with its markers [n]."""
-    marks = dict.fromkeys(numbers[c.passage] for c in sentence.citations if c.passage in numbers)
+    marks = dict.fromkeys(numbers[c.passage] for c in sentence.citations if c.marked and c.passage in numbers)
     return f"{escape_markdown(sentence.text)} {''.join(f'[{mark}]' for mark in marks)}".strip()
 
 

@@ -41,9 +41,11 @@ class TerminalAnswer:
             assert isinstance(event, Retrieved)
 
     def _sentence(self, event: SentenceReady) -> None:
-        for passage in event.passages:
-            self._numbers.setdefault(passage.id, len(self._numbers) + 1)
-        marks = "".join(f"[{self._numbers[p.id]}]" for p in event.passages)
+        known = {passage.id for passage in event.passages}
+        marked = dict.fromkeys(c.passage for c in event.sentence.citations if c.marked and c.passage in known)
+        for passage in marked:
+            self._numbers.setdefault(passage, len(self._numbers) + 1)
+        marks = "".join(f"[{self._numbers[passage]}]" for passage in marked)
         if self._paragraph is not None and event.sentence.paragraph != self._paragraph:
             self.console.print("\n")
             self._column = 0
@@ -67,7 +69,7 @@ class TerminalAnswer:
         if answer.citations:
             self.console.print("\n[bold]Sources[/]")
         for passage in answer.citations:
-            number = self._numbers.get(passage.id, len(self._numbers) + 1)
+            number = self._numbers.setdefault(passage.id, len(self._numbers) + 1)
             where = f"{passage.title}{', ' + passage.heading if passage.heading else ''}"
             date = f" ({passage.as_of})" if passage.as_of else ""
             basis = f", after {passage.references[0].title} ({passage.references[0].publisher})" if passage.references else ""

@@ -135,11 +135,15 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """The span of a passage that supports a sentence: passage.text[start:end]."""
+    """The span of a passage that supports a sentence: passage.text[start:end].
+
+    One that is not `marked` is evidence without a number of its own in the text, where too many would hinder reading.
+    """
 
     passage: str
     start: int
     end: int
+    marked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +216,7 @@ class Answer:
         number = {passage.id: position + 1 for position, passage in enumerate(self.citations)}
         paragraphs: dict[int, list[str]] = {}
         for sentence in self.sentences:
-            marks = dict.fromkeys(number[c.passage] for c in sentence.citations if c.passage in number)
+            marks = dict.fromkeys(number[c.passage] for c in sentence.citations if c.marked and c.passage in number)
             tail = "".join(f"[{mark}]" for mark in marks)
             paragraphs.setdefault(sentence.paragraph, []).append(f"{sentence.text} {tail}".strip())
         return "\n\n".join(("\n" if _is_list(lines) else " ").join(lines) for lines in paragraphs.values())

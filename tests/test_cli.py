@@ -103,7 +103,7 @@ def test_json_is_the_whole_answer(run: Run) -> None:
     for sentence in answer["sentences"]:
         assert {"text", "citations", "support", "verdict"} <= sentence.keys()
         for citation in sentence["citations"]:
-            assert citation.keys() == {"passage", "start", "end"}
+            assert citation.keys() == {"passage", "start", "end", "marked"}
             assert passages[citation["passage"]]["text"][citation["start"] : citation["end"]]
     assert answer["index_version"]
     assert answer["text"].startswith("Data drift is a change")

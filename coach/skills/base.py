@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -205,15 +205,22 @@ class Report:
         self._passages: dict[str, Passage] = {}
         self._paragraph = 0
 
-    def say(self, text: str, *evidence: Passage | tuple[Passage, str] | None, verdict: Verdict = "computed") -> None:
-        """Add a sentence. Evidence is a passage, or a passage with the words of it that are meant."""
+    def say(
+        self,
+        text: str,
+        *evidence: Passage | tuple[Passage, str] | None,
+        unmarked: Sequence[tuple[Passage, str]] = (),
+        verdict: Verdict = "computed",
+    ) -> None:
+        """Add a sentence. Evidence is a passage, or a passage with the words of it that are meant; `unmarked` evidence is
+        cited without a marker in the text."""
         citations = []
-        for item in evidence:
+        for item, marked in (*((item, True) for item in evidence), *((item, False) for item in unmarked)):
             if item is None:
                 continue
             passage, words = item if isinstance(item, tuple) else (item, "")
             self._passages.setdefault(passage.id, passage)
-            citations.append(cite(self._passages[passage.id], words))
+            citations.append(replace(cite(self._passages[passage.id], words), marked=marked))
         self._sentences.append(Sentence(text, tuple(citations), 1.0, verdict, self._paragraph))
 
     def paragraph(self) -> None:
@@ -223,7 +230,10 @@ class Report:
 
     def result(self, result: object | None = None, **more: Any) -> SkillResult:
         """What was collected, with the computed outcome."""
-        return SkillResult(tuple(self._sentences), tuple(self._passages.values()), result, **more)
+        marked = {c.passage for sentence in self._sentences for c in sentence.citations if c.marked}
+        # Marked ones come first, so that the numbers in the text have no gaps.
+        passages = sorted(self._passages.values(), key=lambda passage: passage.id not in marked)
+        return SkillResult(tuple(self._sentences), tuple(passages), result, **more)
 
 
 def cite(passage: Passage, words: str = "") -> Citation:
@@ -285,7 +295,7 @@ def requirement_sentence(catalogue: Catalogue, role: RoleCard, level: str, skill
     need = next(need for need in role.at(level).skills if need.skill == skill)
     return (
         f"A {level} {lower_first(role.name)} needs {catalogue.skills[skill].name} at {need.target} level, "
-        f"weight {need.weight} of 3."
+        f"importance {need.weight} of 3."
     )
 
 

@@ -193,7 +193,7 @@ def to_markdown(roadmap: Roadmap, catalogue: Catalogue) -> str:
     if roadmap.left_out:
         lines += ["", f"## Does not fit before {roadmap.deadline}", "", "To drop first:", ""]
         lines += [
-            f"{number}. {item.name} ({item.hours:g} hours, weight {item.weight})"
+            f"{number}. {item.name} ({item.hours:g} hours, importance {item.weight} of 3)"
             for number, item in enumerate(roadmap.left_out, start=1)
         ]
     return "\n".join(lines) + "\n"
@@ -320,10 +320,12 @@ def _report(
     for number, step in enumerate(roadmap.steps, start=1):
         row = skill_passage(context.catalogue, context.catalogue.skills[step.skill])
         full = context.catalogue.skills[step.skill].hours
-        evidence = [(row, f"{step.name} takes about {full:g} hours from zero to working level."), _guide(context, step)]
+        hours = (row, f"{step.name} takes about {full:g} hours from zero to working level.")
+        guide = _guide(context, step)
         report.say(
             f"{number}. {step.name} to {step.target} level: {_when(step)}, {step.hours:g} hours{_because(step)}.",
-            *evidence,
+            guide or hours,
+            unmarked=(hours,) if guide else (),
         )
     report.paragraph()
     for step in roadmap.steps[:2]:
@@ -334,6 +336,7 @@ def _report(
                 f"Learn it from {item.title} ({item.cost}, about {item.hours:g} hours): {item.url}",
                 _resource_passage(item, context),
             )
+    report.paragraph()
     report.say(roadmap.hours_rule)
     if roadmap.assumed:
         names = [context.catalogue.skills[name].name for name in roadmap.assumed]

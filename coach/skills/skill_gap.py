@@ -16,6 +16,7 @@ from coach.skills.base import Report, SkillContext, SkillResult, SkillSpec, Slot
 from coach.skills.mentions import AdvertRequirement, FoundSkill, Quote, extract_requirements, extract_skills
 
 Verdict = Literal["met", "partly", "missing"]
+IMPORTANCE: Mapping[int, str] = {3: "Essential", 2: "Important", 1: "Useful"}
 LONGEST_KEPT_WORDS = 4000  # characters of a session's messages that follow-ups still quote
 CREDIT: Mapping[str, float] = {"met": 1.0, "partly": 0.5, "missing": 0.0}
 
@@ -146,7 +147,7 @@ def _report(gap: Gap, context: SkillContext, about: str, advert: str, profile: P
         needs,
     )
     report.say(gap.arithmetic, needs)
-    for title, rows in (("Met:", met), ("Partly met:", partly), ("Missing:", missing)):
+    for title, rows in (("Met:", met), ("Partly met:", partly)):
         if not rows:
             continue
         report.paragraph()
@@ -167,6 +168,8 @@ def _report(gap: Gap, context: SkillContext, about: str, advert: str, profile: P
                 )
             else:
                 report.say(f"- {row.name}: {row.why}.", have, (needs, row.need))
+    if missing:
+        _say_missing(report, missing, needs)
     first = sorted(
         (r for r in gap.rows if r.verdict != "met"), key=lambda r: (-r.weight * (1 - CREDIT[r.verdict]), r.hours)
     )[:3]
@@ -184,6 +187,17 @@ def _report(gap: Gap, context: SkillContext, about: str, advert: str, profile: P
             *((mine, item.quote.whole_line) for item in gap.not_counted),
         )
     return report.result(gap, suggestions=("Make me a roadmap for what is missing",))
+
+
+def _say_missing(report: Report, missing: Sequence[GapRow], needs: Passage) -> None:
+    """One line for each importance, the most important first."""
+    report.paragraph()
+    report.say("Missing, because nothing you sent shows it:")
+    for weight, title in IMPORTANCE.items():
+        rows = [row for row in missing if row.weight == weight]
+        if rows:
+            names = base.join_words([f"{row.name} ({row.target})" for row in rows])
+            report.say(f"- {title}: {names}.", *((needs, row.need) for row in rows))
 
 
 def _attached(request: Request, values: SlotValues, context: SkillContext, name: str) -> str:
@@ -325,8 +339,8 @@ def _readiness(rows: Sequence[GapRow]) -> tuple[float, str]:
     partly = sum(row.weight for row in rows if row.verdict == "partly")
     readiness = (met + 0.5 * partly) / total
     return readiness, (
-        f"Readiness is {readiness:.0%}: the weights met, {met}, plus half of those partly met, {partly}, "
-        f"over all weights, {total}."
+        f"Readiness is {readiness:.0%}: each requirement counts 1 to 3 points by its importance, and you have "
+        f"{met + 0.5 * partly:g} of {total} points, where what is partly met counts half."
     )
 
 

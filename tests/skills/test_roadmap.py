@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coach.catalogue.tables import LEVELS, Catalogue
-from coach.domain import Request, SkillLevel
+from coach.domain import Answer, Passage, Request, SkillLevel
 from coach.errors import RequestError
 from coach.skills import roadmap
 from coach.skills.base import DoneStep, SkillContext, SlotValues
@@ -94,6 +96,22 @@ def test_every_citation_points_at_words_of_a_passage(context: SkillContext) -> N
         assert sentence.verdict == "computed"
         for citation in sentence.citations:
             assert texts[citation.passage][citation.start:citation.end]
+
+
+def test_a_step_shows_one_marker_and_keeps_all_its_evidence(context: SkillContext) -> None:
+    guide = Passage("skills/sql#lead", "SQL", "SQL comes first.", "guides", end=16)
+    with_guides = dataclasses.replace(context, guide=lambda document: dataclasses.replace(guide, id=f"{document}#lead"))
+    result = roadmap.run(Request("x"), SlotValues.of(role="data-analyst", hours_per_week=5), with_guides)
+    answer = Answer("answered", result.sentences, result.passages)
+    steps = [s for s in result.sentences if re.match(r"\d+\. ", s.text)]
+    assert all([c.marked for c in s.citations] == [True, False] for s in steps)
+    lines = [line for line in answer.text.splitlines() if re.match(r"\d+\. ", line)]
+    assert len(lines) == len(steps) > 10
+    assert all(len(re.findall(r"\[\d+\]", line)) == 1 for line in lines)
+    numbers = {int(number) for number in re.findall(r"\[(\d+)\]", answer.text)}
+    assert numbers == set(range(1, len(numbers) + 1))
+    last = answer.text.split("\n\n")[-1]
+    assert last.startswith("Hours count from") and answer.text.count("Hours count from") == 1
 
 
 def test_exports_hold_every_step(catalogue: Catalogue) -> None:

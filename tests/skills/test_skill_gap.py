@@ -111,3 +111,17 @@ def test_what_the_message_says_is_quoted_as_it_was_said(context: SkillContext) -
     result = skill_gap.run(Request(text), SlotValues.of(role="data-scientist", skills="sql:working,dashboards:working"), context)
     assert "I know SQL and Tableau" in result.text
     assert "sql:working" not in result.text
+
+
+def test_what_is_missing_is_one_short_list_by_importance(context: SkillContext) -> None:
+    result = skill_gap.run(Request("x"), SlotValues.of(role="data-scientist", skills="sql"), context)
+    gap = result.result
+    assert isinstance(gap, skill_gap.Gap)
+    missing = [row for row in gap.rows if row.verdict == "missing"]
+    assert len(missing) > 10
+    assert result.text.count("nothing you sent shows it") == 1
+    lines = [s for s in result.sentences if s.text.startswith(("- Essential", "- Important", "- Useful"))]
+    assert [line.text.split(":")[0] for line in lines] == ["- Essential", "- Important", "- Useful"]
+    assert sum(len(line.citations) for line in lines) == len(missing)
+    assert all(any(row.name in line.text for line in lines) for row in missing)
+    assert "weight" not in result.text
