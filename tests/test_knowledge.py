@@ -190,3 +190,14 @@ def test_the_index_page_lists_every_guide() -> None:
     page = render_index(ROOT / "knowledge")
     for guide in load_guides(ROOT / "knowledge" / "guides"):
         assert f"(guides/{guide.id}.md)" in page
+
+
+def test_a_skill_is_in_a_role_or_a_prerequisite_or_the_readme_says_why_not() -> None:
+    from coach.catalogue.tables import Catalogue
+
+    catalogue = Catalogue(ROOT / "knowledge" / "catalogue")
+    asked = {need.skill for role in catalogue.roles.values() for at in role.levels for need in at.skills}
+    before = {name for skill in catalogue.skills.values() for name in skill.prerequisites}
+    explained = " ".join((ROOT / "knowledge" / "README.md").read_text("utf-8").split("## Add a catalogue row")[1].split())
+    rest = [skill.name for skill in catalogue.skills.values() if skill.id not in asked | before]
+    assert [name for name in rest if name not in explained] == []
