@@ -230,10 +230,10 @@ class Report:
 
     def result(self, result: object | None = None, **more: Any) -> SkillResult:
         """What was collected, with the computed outcome."""
-        marked = {c.passage for sentence in self._sentences for c in sentence.citations if c.marked}
-        # Marked ones come first, so that the numbers in the text have no gaps.
-        passages = sorted(self._passages.values(), key=lambda passage: passage.id not in marked)
-        return SkillResult(tuple(self._sentences), tuple(passages), result, **more)
+        # In the order in which the text marks them, so that a reader meets 1, 2, 3.
+        marked = dict.fromkeys(c.passage for sentence in self._sentences for c in sentence.citations if c.marked)
+        passages = tuple(self._passages[name] for name in dict.fromkeys((*marked, *self._passages)))
+        return SkillResult(tuple(self._sentences), passages, result, **more)
 
 
 def cite(passage: Passage, words: str = "") -> Citation:

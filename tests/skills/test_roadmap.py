@@ -108,8 +108,8 @@ def test_a_step_shows_one_marker_and_keeps_all_its_evidence(context: SkillContex
     lines = [line for line in answer.text.splitlines() if re.match(r"\d+\. ", line)]
     assert len(lines) == len(steps) > 10
     assert all(len(re.findall(r"\[\d+\]", line)) == 1 for line in lines)
-    numbers = {int(number) for number in re.findall(r"\[(\d+)\]", answer.text)}
-    assert numbers == set(range(1, len(numbers) + 1))
+    numbers = list(dict.fromkeys(int(number) for number in re.findall(r"\[(\d+)\]", answer.text)))
+    assert numbers == list(range(1, len(numbers) + 1))
     last = answer.text.split("\n\n")[-1]
     assert last.startswith("Hours count from") and answer.text.count("Hours count from") == 1
 
