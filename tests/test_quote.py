@@ -29,7 +29,6 @@ QUESTIONS = [
     "How do I become a machine learning engineer?",
     "How long does the way to data analyst take?",
     "What is data drift?",
-    "What is a p-value?",
     "Which SQL topics come first?",
     "What should be left out of a CV?",
     "How much memory does a model with 3 billion parameters need?",

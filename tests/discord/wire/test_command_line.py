@@ -115,7 +115,11 @@ def test_coach_discord_answers_from_a_local_coach_and_shows_its_figures(play: Pl
             await programs.fake.say(DRIFT, mention=True)
             assert "change of the input distribution" in (await programs.answered())["content"]
             async with httpx.AsyncClient() as client:
-                told = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+                for _ in range(50):  # ready comes when every server is known; an answer can be earlier
+                    told = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+                    if "coach_discord_ready 1.0" in told:
+                        break
+                    await asyncio.sleep(0.1)
             assert 'coach_discord_events_total{event="answered"} 1.0' in told
             assert "coach_discord_ready 1.0" in told
             code, log = await ended(bot)
@@ -152,7 +156,11 @@ def test_coach_serve_with_discord_answers_both_from_one_process(play: Play) -> N
             on_discord = await programs.answered()
             async with httpx.AsyncClient(timeout=20) as client:
                 on_web = (await client.post(f"{url}/api/ask", json={"question": DRIFT, "skill": "ask"})).json()
-                told = (await client.get(f"{url}/metrics")).text
+                for _ in range(50):  # ready comes when every server is known; an answer can be earlier
+                    told = (await client.get(f"{url}/metrics")).text
+                    if "coach_discord_ready 1.0" in told:
+                        break
+                    await asyncio.sleep(0.1)
             assert on_discord["content"].startswith(on_web["sentences"][0]["text"])
             assert 'coach_discord_events_total{event="answered"} 1.0' in told
             assert "coach_discord_ready 1.0" in told
