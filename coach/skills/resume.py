@@ -340,8 +340,8 @@ def _report_keywords(values: SlotValues, role: str, level: str, context: SkillCo
     names = {need.skill: context.catalogue.skills[need.skill].name for need in at.skills}
     groups = (
         ("In a line that tells what you did", [name for skill, name in names.items() if skill in told]),
-        ("Only named in a list: say in a line for what you used it", [n for skill, n in names.items() if skill in listed]),
-        ("Not named: add it only if you have it", [n for skill, n in names.items() if skill not in (*told, *listed)]),
+        ("Only named in a list (say in a line for what you used it)", [n for skill, n in names.items() if skill in listed]),
+        ("Not named (add only what you have)", [n for skill, n in names.items() if skill not in (*told, *listed)]),
     )
     report.say(
         f"Of the {len(names)} skills that a {at.level} {base.lower_first(card.name)} needs, {values.text('read')} tells "
