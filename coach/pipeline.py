@@ -252,7 +252,8 @@ class Coach:
         them itself."""
         roles = named_in(question, self._parts.catalogue.roles.values()) if _COMPARES.search(question) else []
         known = named_in(found.passages[0].heading, roles) if roles and found.passages else []
-        return [f"{role.guide}#lead" for role in roles] if len(roles) > 1 and len(known) < len(roles) else []
+        leads = list(dict.fromkeys(f"{role.guide}#lead" for role in roles))
+        return leads if len(leads) > 1 and len(known) < len(roles) else []
 
     # -- the steps ---------------------------------------------------------------------------------------------------
 

@@ -170,6 +170,16 @@ ROLES = """\
       summary: A junior machine learning engineer adds tested features to a pipeline.
       outputs: [A junior machine learning engineer ships a tested feature.]
       skills: [{skill: python, target: working, weight: 3}, {skill: statistics, target: basic, weight: 2}]
+- id: mlops-engineer
+  name: MLOps engineer
+  summary: An MLOps engineer keeps models running.
+  guide: path/engineer
+  as_of: 2026-11-01
+  levels:
+    - level: junior
+      summary: A junior MLOps engineer watches models in production.
+      outputs: [A junior MLOps engineer hands over an alert rule.]
+      skills: [{skill: python, target: basic, weight: 2}]
 - id: data-analyst
   name: Data analyst
   summary: A data analyst answers questions with data.

@@ -89,6 +89,9 @@ def test_roles_that_a_question_compares_both_speak(make_coach: MakeCoach) -> Non
     answer = coach.ask("What is the difference between a machine learning engineer and a data analyst?")
     assert [passage.document for passage in answer.citations] == ["path/engineer", "path/analyst"]
     assert coach.search("How does a machine learning engineer work?").compared == 0
+    one_guide = coach.search("What is the difference between a machine learning engineer and an MLOps engineer?")
+    assert one_guide.compared == 0
+    assert len({passage.id for passage in one_guide.passages}) == len(one_guide.passages)
 
 
 # -- write mode --------------------------------------------------------------------------------------------------------

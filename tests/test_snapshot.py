@@ -183,12 +183,12 @@ def test_every_vector_finds_itself_and_the_manifest_tells_what_is_inside(library
 def test_a_passage_is_found_by_what_people_ask_for_it(library: Library) -> None:
     front = ("title: Naming\nsource: https://example.org\n"
              "asked_as: {lead: [zebra crossing at midnight], 'Which one?': [purple umbrella in rain]}")
-    (library.knowledge / "guides" / "wordings.md").write_text(f"---\n{front}\n---\nLead text.\n\n## Which one?\n\nThe other text.\n")
+    (library.knowledge / "guides" / "what?.md").write_text(f"---\n{front}\n---\nLead text.\n\n## Which one?\n\nThe other text.\n")
     report = library.build()
     snapshot = library.open()
     assert report.passages == len(snapshot.passages) == len(snapshot.vectors) == snapshot.collection.count() - 2
     assert snapshot.find_misplaced() == []
-    for wording, id_ in (("zebra crossing at midnight", "wordings#lead"), ("purple umbrella in rain", "wordings#which-one")):
+    for wording, id_ in (("zebra crossing at midnight", "what?#lead"), ("purple umbrella in rain", "what?#which-one")):
         row = snapshot.position[id_]
         vector = library.embedder.embed_queries([wording])[0]
         assert snapshot.search_dense(vector, 3)[0] == (row, pytest.approx(1.0, abs=1e-4))

@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 POINTER = "CURRENT"
 COLLECTION = "passages"
 BATCH = 5000
-WORDING = "?"
-"""Between a passage's id and the number of a wording, in Chroma's ids."""
 KEPT_VERSIONS = 2
 
 
@@ -63,7 +61,8 @@ class Snapshot:
         self.position = {passage.id: row for row, passage in enumerate(self.passages)}
         stored: Vectors = np.load(folder / "vectors.npy", mmap_mode="r")
         self.vectors, self.wordings = stored[: len(self.passages)], stored[len(self.passages) :]
-        self.wording_rows = np.array([row for row, wording in _entries(self.passages) if wording], dtype=np.int64)
+        self._rows = {id_: row for id_, row, _ in _entries(self.passages)}
+        self.wording_rows = np.array(list(self._rows.values())[len(self.passages) :], dtype=np.int64)
         self._client, self.collection = _open_collection(folder, chroma_url, self.manifest.version, self.vectors[:1])
         import bm25s
 
@@ -84,12 +83,11 @@ class Snapshot:
         """
         from chromadb.errors import ChromaError
 
-        entries = len(self.passages) + len(self.wordings)
         count = min(count, len(self.passages))
+        entries = count * len(self._rows) // len(self.passages)
         try:
-            found = self.collection.query(
-                query_embeddings=vector.reshape(1, -1), n_results=count * entries // len(self.passages), where=where,
-                include=["distances"])
+            found = self.collection.query(query_embeddings=vector.reshape(1, -1), n_results=entries, where=where,
+                                          include=["distances"])
         except ChromaError as error:
             log.warning("Chroma could not search version %s (%s); searching its vectors in memory", self.version, error)
             cosines = np.asarray(self.vectors) @ vector
@@ -98,8 +96,7 @@ class Snapshot:
             return [(int(row), float(cosines[row])) for row in rows]
         nearest: dict[int, float] = {}
         for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True):
-            row = self.position[id_.partition(WORDING)[0]]
-            nearest.setdefault(row, 1.0 - float(distance))  # the nearest come first
+            nearest.setdefault(self._rows[id_], 1.0 - float(distance))  # the nearest come first
         return list(nearest.items())[:count]
 
     def cosine(self, row: int, vector: Vectors) -> float:
@@ -135,12 +132,12 @@ class Snapshot:
         """The ids of passages and wordings whose vector does not find itself; empty when the index is whole."""
         missing: list[str] = []
         vectors = np.concatenate([self.vectors, self.wordings])
-        ids_in_order = [_entry_id(self.passages, entry) for entry in _entries(self.passages)]
+        names = list(self._rows)
         for start in range(0, len(vectors), 256):
             block = vectors[start : start + 256]
             found = self.collection.query(query_embeddings=block, n_results=min(5, len(vectors)), include=["distances"])
             for offset, (ids, distances) in enumerate(zip(found["ids"], found["distances"], strict=True)):
-                own = ids_in_order[start + offset]
+                own = names[start + offset]
                 if own not in ids and not (distances and distances[-1] < 1e-4):
                     missing.append(own)
         return missing
@@ -214,8 +211,7 @@ def write_snapshot(
     """Write a new version in a folder of its own and check it; the pointer is not moved.
 
     `texts` are what BM25 indexes; `vectors` has shape (n, dim): a row for each passage, then one for each wording of each
-    passage's `asked_as`, in their order. Raises KnowledgeError when a vector does
-    not find itself afterwards.
+    passage's `asked_as`, in their order. Raises KnowledgeError when a vector does not find itself afterwards.
     """
     version = _new_version(documents, fingerprint, chunker)
     folder = index_dir / version
@@ -346,25 +342,20 @@ def _write_chroma(folder: Path, passages: Sequence[Passage], vectors: Vectors, c
     for start in range(0, len(entries), BATCH):
         part = entries[start : start + BATCH]
         collection.add(
-            ids=[_entry_id(passages, entry) for entry in part],
-            embeddings=np.asarray(vectors[start : start + BATCH], dtype=np.float32),
-            documents=[passages[row].asked_as[wording - 1] if wording else passages[row].text for row, wording in part],
-            metadatas=[_metadata(passages[row]) for row, _ in part],
+            ids=[id_ for id_, _, _ in part], embeddings=np.asarray(vectors[start : start + BATCH], dtype=np.float32),
+            documents=[text for _, _, text in part], metadatas=[_metadata(passages[row]) for _, row, _ in part],
         )
     close = getattr(client, "close", None)
     if close:
         close()
 
 
-def _entries(passages: Sequence[Passage]) -> list[tuple[int, int]]:
-    """(row of the passage, 0) for each passage, then (row, number from 1) for each of its wordings: the vectors' order."""
-    return [(row, 0) for row in range(len(passages))] + [
-        (row, number) for row, passage in enumerate(passages) for number in range(1, len(passage.asked_as) + 1)]
-
-
-def _entry_id(passages: Sequence[Passage], entry: tuple[int, int]) -> str:
-    row, wording = entry
-    return passages[row].id + (f"{WORDING}{wording}" if wording else "")
+def _entries(passages: Sequence[Passage]) -> list[tuple[str, int, str]]:
+    """(Chroma's id, row of the passage, text) of each passage, then of each of their wordings: the vectors' order."""
+    rows = list(enumerate(passages))
+    return [(passage.id, row, passage.text) for row, passage in rows] + [
+        (f"{passage.id}?{number}", row, wording)
+        for row, passage in rows for number, wording in enumerate(passage.asked_as)]
 
 
 def _metadata(passage: Passage) -> dict[str, Any]:
