@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import discord
 
@@ -121,17 +122,6 @@ def is_interview_open(answer: Answer) -> bool:
     return answer.skill == "interview" and any(_OPEN_QUESTION.match(sentence.text) for sentence in answer.sentences)
 
 
-def without_open_question(answer: Answer) -> Answer:
-    """A running interview without the source of the question just asked: it says what a good answer holds."""
-    open_question = [s for s in answer.sentences if answer.skill == "interview" and _OPEN_QUESTION.match(s.text)]
-    hidden = {c.passage for sentence in open_question for c in sentence.citations}
-    hidden -= {c.passage for s in answer.sentences if s not in open_question for c in s.citations}
-    if not open_question:
-        return answer
-    sentences = tuple(replace(s, citations=()) if s in open_question else s for s in answer.sentences)
-    return replace(answer, sentences=sentences, citations=tuple(p for p in answer.citations if p.id not in hidden))
-
-
 def _where(passage: Passage) -> str:
     if not passage.heading or passage.heading.startswith(passage.title):
         return passage.heading or passage.title
@@ -206,31 +196,21 @@ def _clip(text: str, limit: int) -> str:
 
 
 def _result_files(answer: Answer) -> tuple[tuple[str, bytes], ...]:
-    """A computed result as files to keep: as Markdown and JSON, a plan as a picture too."""
+    """A computed result as files to keep: as Markdown and JSON, a plan as a picture too, and its calendar if asked for."""
     if answer.result is None:
         return ()
     from bots.discord_.pictures import draw_plan
 
-    picture = draw_plan(answer.result)
+    text = to_json(answer.result)
+    values = json.loads(text, object_hook=lambda found: SimpleNamespace(**found))  # as a coach server would send them
+    picture = draw_plan(values)
     if picture is None and answer.skill not in _WORTH_KEEPING:
         return ()
     files = [(f"{answer.skill}.png", picture)] if picture is not None else []
     markdown = f"# {answer.skill.capitalize()}\n\n{answer.text}\n"
     files.append((f"{answer.skill}.md", markdown.encode()))
-    if calendar := _calendar(answer.result):
+    if calendar := getattr(values, "calendar", ""):
         files.append((f"{answer.skill}.ics", calendar.encode()))
     if not isinstance(answer.result, str):
-        files.append((f"{answer.skill}.json", _result_json(answer.result)))
+        files.append((f"{answer.skill}.json", text.encode()))
     return tuple(files)
-
-
-def _calendar(result: object) -> str:
-    """The calendar file that a plan carries where it was asked for; a plan from another machine is plain values."""
-    return str(result.get("calendar", "") if isinstance(result, Mapping) else getattr(result, "calendar", ""))
-
-
-def _result_json(result: object) -> bytes:
-    try:
-        return to_json(result).encode()
-    except TypeError:
-        return json.dumps(str(result)).encode()

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 import aiohttp
 import discord
 
-from bots.discord_.answers import Rendered, is_interview_open, render_answer, render_progress, without_open_question
+from bots.discord_.answers import Rendered, is_interview_open, render_answer, render_progress
 from bots.discord_.delivery import Gone, LiveText, Reply, Undeliverable
 from bots.discord_.health import Health
 from bots.discord_.notes import note_passages
@@ -313,7 +313,6 @@ class Desk:
 
     async def _deliver_answer(self, running: Running, reply: Reply, answer: Answer) -> None:
         question = running.question
-        answer = without_open_question(answer)
         in_commands = question.skill == "interview" and question.conversation.startswith("s-")
         hint = INTERVIEW_HINT if in_commands and is_interview_open(answer) else ""
         rendered = render_answer(answer, answer_id=running.answer, hint=hint)

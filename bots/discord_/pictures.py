@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import io
-import json
-from types import SimpleNamespace
 from typing import Any
-
-from coach.skills.base import to_json
 
 WIDTH, ROW, LEFT, TOP, PAD = 1200, 34, 330, 70, 24
 _INK, _SOFT, _PAPER = (232, 234, 240), (140, 146, 160), (30, 31, 38)
 _BARS = ((88, 130, 247), (60, 179, 140), (233, 165, 64), (198, 107, 196))
 
 
-def draw_plan(result: object) -> bytes | None:
-    """A PNG of a roadmap's steps; None for results that are no plan. Long plans show their first 40 steps.
-
-    The result is the skill's own value, or the same as plain values where it came from a coach server.
-    """
-    plan = json.loads(to_json(result), object_hook=lambda values: SimpleNamespace(**values))
+def draw_plan(plan: object) -> bytes | None:
+    """A PNG of a roadmap's steps; None for results that are no plan. Long plans show their first 40 steps."""
     steps: tuple[Any, ...] = tuple(getattr(plan, "steps", ()) or ())
     if not steps or not all(hasattr(step, "start_week") and hasattr(step, "end_week") for step in steps):
         return None
