@@ -265,6 +265,7 @@ def local_bot_maker(settings: Settings, coach: Coach, health: Health) -> MakeBot
         local_stream(coach, pool),
         describe_coach=lambda: describe_coach(coach),
         models=lambda: coach.models.at_hand() if coach.models else (),
+        forget_elsewhere=coach.forget,
         health=health,
     )
 

@@ -7,14 +7,17 @@ import base64
 import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from bots.bridge import carry
 from bots.discord_.health import Health
-from bots.discord_.lifecycle import least_permissions
+from bots.discord_.lifecycle import least_permissions, local_bot_maker
 from bots.discord_.servers import ServerCommands
 from bots.discord_bot import invite_url, run_discord
+from coach.app import open_coach
+from coach.domain import Request
 from coach.errors import ConfigError
 from coach.settings import Settings
 from tests.discord.scripted import ROOT
@@ -67,6 +70,20 @@ def test_an_error_of_the_stream_reaches_the_reader() -> None:
 
     with pytest.raises(ValueError, match="inside"):
         asyncio.run(main())
+
+
+def test_forgetting_a_person_ends_the_interview_that_the_coach_holds_open(tiny_settings: Settings, tmp_path: Path) -> None:
+    settings = tiny_settings.model_copy(update={"mode": "quote", "database_url": f"sqlite:///{tmp_path / 'coach.sqlite'}"})
+    coach = open_coach(settings)
+    bot = local_bot_maker(settings, coach, Health())()
+
+    def ask(question: str, skill: str = "auto") -> str:
+        return coach.ask(Request(question, skill=skill, session="dm", user="discord:1")).skill
+
+    assert ask("statistics", "interview") == "interview"
+    bot.forget("1")
+    assert ask("A p-value is a probability of data.") != "interview"
+    coach.close()
 
 
 def test_the_guide_names_what_there_is() -> None:

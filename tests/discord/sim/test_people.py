@@ -9,6 +9,7 @@ import sqlite3
 import pytest
 
 from coach.domain import Profile
+from coach.errors import EngineUnavailable
 from tests.discord.sim.world import World, play
 
 SECRET = "my very own zebra question"
@@ -81,6 +82,21 @@ def test_forgetting_works_in_direct_messages_and_after_leaving(database: str) ->
         assert SECRET not in _database_text(database)
 
     play(scene, database)
+
+
+def test_nothing_is_deleted_here_while_the_coach_server_cannot_delete_there(database: str) -> None:
+    def away(user: str) -> object:
+        raise EngineUnavailable("The coach server cannot be reached.")
+
+    async def scene(world: World) -> None:
+        await world.alice.slash(world.general, "ask", question=SECRET)
+        for command in ("mydata export", "mydata forget"):
+            told = await world.alice.slash(world.general, command)
+            assert "nothing was done" in told.response.content
+            assert told.response.attachments == []
+        assert SECRET in _database_text(database)
+
+    play(scene, database, forget_elsewhere=away, export_elsewhere=away)
 
 
 def test_privacy_and_about_say_what_there_is(database: str) -> None:
