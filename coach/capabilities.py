@@ -114,8 +114,14 @@ class Capabilities:
             self._keep(self._last, who, dataclasses.replace(last, interrupted=True))
         return UNSURE if routed.question else routed.skill
 
-    def run(self, request: Request, passages: Callable[[str, int], Sequence[Passage]]) -> Answer:
-        """The answer of request.skill. Raises RequestError when there is no such skill or a slot is unreadable."""
+    def run(
+        self, request: Request, passages: Callable[[str, int], Sequence[Passage]],
+        guide: Callable[[str], Passage | None] = lambda name: None,
+    ) -> Answer:
+        """The answer of request.skill; see SkillContext for `passages` (find_passages there) and `guide`.
+
+        Raises RequestError when there is no such skill or a slot is unreadable.
+        """
         if request.skill == UNSURE:
             question = Sentence(self._find_route(request.text).question, verdict="computed")
             return Answer("answered", (question,), mode="computed", confidence=Confidence(1.0, 1.0), engine="none")
@@ -139,8 +145,7 @@ class Capabilities:
         if self._profiles and request.user and profile == Profile():
             profile = self._profiles.load(request.user)
         context = SkillContext(
-            catalogue=self._catalogue, embedder=self._embedder, find_passages=passages,
-            guide=lambda document: next(iter(p for p in passages(document, 20) if p.document == document), None),
+            catalogue=self._catalogue, embedder=self._embedder, find_passages=passages, guide=guide,
             read_file=self._read_file, runnable_models=self._runnable_models(), profiles=self._profiles, state=state,
             done=self._progress.done_steps(request.user) if self._progress and request.user else (),
             practice=self._progress.practice(request.user) if self._progress and request.user else (),

@@ -81,7 +81,9 @@ class SkillRunner(Protocol):
         """The name of the skill that the text asks for, "ask" when none or unsure."""
         ...
 
-    def run(self, request: Request, passages: Callable[[str, int], Sequence[Passage]]) -> Answer:
+    def run(
+        self, request: Request, passages: Callable[[str, int], Sequence[Passage]], guide: Callable[[str], Passage | None]
+    ) -> Answer:
         """The skill's answer, without timings."""
         ...
 
@@ -281,7 +283,7 @@ class Coach:
         def find(question: str, count: int) -> Sequence[Passage]:
             return self.search(question, count=count).passages
 
-        answer = runner.run(request, find)
+        answer = runner.run(request, find, self._parts.reader.current().find)
         by_id = {passage.id: passage for passage in answer.citations}
         for sentence in answer.sentences:
             cited = tuple(by_id[c.passage] for c in sentence.citations if c.passage in by_id)

@@ -208,6 +208,19 @@ def test_passages_come_back_as_they_went_in(library: Library) -> None:
     assert passage.as_of == "2026-11-01"
 
 
+def test_passages_are_had_by_id_and_documents_by_their_opening(library: Library) -> None:
+    library.build()
+    snapshot = library.open()
+    section = snapshot.find("skills/sql#which-sql-topics-come-first")
+    opening = snapshot.find("skills/sql")
+    assert section is not None
+    assert section.heading == "Which SQL topics come first?"
+    assert opening is not None
+    assert (opening.document, opening.start) == ("skills/sql", min(
+        passage.start for passage in snapshot.passages if passage.document == "skills/sql"))
+    assert snapshot.find("skills/cobol") is None
+
+
 def test_a_reader_notices_the_move_of_the_pointer_and_a_rollback(library: Library) -> None:
     library.guide("edition", "The edition of the library is first.\n")
     first = library.build().version

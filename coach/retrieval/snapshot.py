@@ -99,6 +99,13 @@ class Snapshot:
             nearest.setdefault(self._rows[id_], 1.0 - float(distance))  # the nearest come first
         return list(nearest.items())[:count]
 
+    def find(self, name: str) -> Passage | None:
+        """The passage `document#section` by its id, or the first one of a document."""
+        row = self.position.get(name)
+        if row is None:
+            row = next((row for row, passage in enumerate(self.passages) if passage.document == name), None)
+        return None if row is None else self.passages[row]
+
     def cosine(self, row: int, vector: Vectors) -> float:
         """How near a passage, or the nearest of its wordings, is."""
         wordings = self.wordings[self.wording_rows == row]

@@ -130,7 +130,8 @@ def _no_reader(content: bytes, name: str) -> str:
 class SkillContext:
     """What a skill may use. Everything but the catalogue has a default that does nothing.
 
-    `find_passages(query, count)` searches the guides; `guide(document)` is the opening passage of a document by id;
+    `find_passages(query, count)` searches the guides; `guide(name)` is the passage of that id, or the opening one
+    of a document;
     `read_file(content, name)` is the text of a PDF, DOCX, Markdown or text file, read in a throw-away process;
     `state` is what the same skill handed back in `SkillResult.state` earlier in this session.
     """

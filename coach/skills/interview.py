@@ -462,10 +462,11 @@ def _finish(
 
 
 def _guide_for(gap: Missed, context: SkillContext) -> Passage | None:
-    """The passage of the section that explains the point, or the guide's best one."""
-    document = gap.guide.split("#")[0]
-    near = [item for item in context.find_passages(gap.point, 8) if item.document == document]
-    return next((item for item in near if item.id.startswith(gap.guide)), near[0] if near else context.guide(document))
+    """The section that explains the point, or what the guide says next to it."""
+    if "#" in gap.guide:
+        return context.guide(gap.guide)
+    near = [item for item in context.find_passages(gap.point, 4) if item.document == gap.guide]
+    return near[0] if near else context.guide(gap.guide)
 
 
 def _now(context: SkillContext) -> datetime:
