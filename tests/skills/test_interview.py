@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from coach.catalogue.tables import Catalogue
-from coach.domain import Embedder, Request
+from coach.domain import Embedder, Passage, Request
 from coach.skills import interview
 from coach.skills.base import SkillContext, SlotValues
 
@@ -77,6 +77,22 @@ def test_the_rubric_is_hidden_until_the_question_is_answered(context: SkillConte
     assert not any(point.point in shown for point in asked.rubric)
     second = interview.run(Request("I don't know"), SlotValues(), dataclasses.replace(context, state=first.state))
     assert all(point.point in " ".join(sentence.text for sentence in second.sentences) for point in asked.rubric)
+
+
+def test_a_missing_point_cites_the_section_that_explains_it(context: SkillContext) -> None:
+    asked: list[str] = []
+
+    def guide(name: str) -> Passage:
+        asked.append(name)
+        return Passage(name if "#" in name else f"{name}#lead", "A guide", "What it says.", "test")
+
+    context = dataclasses.replace(context, guide=guide)
+    values = SlotValues.of(topic="linear-algebra", questions=1)
+    opened = interview.run(Request("go"), values, context)
+    graded = interview.run(Request("A matrix has rows and columns."), values, dataclasses.replace(context, state=opened.state))
+    sections = {name for name in asked if "#" in name}
+    assert sections
+    assert sections <= {passage.id for passage in graded.passages}
 
 
 def test_progress_goes_by_topic_and_day_and_names_what_to_repeat(catalogue: Catalogue) -> None:
