@@ -44,6 +44,11 @@ def user_of(request: gr.Request | None) -> str:
     return str(name)
 
 
+def data_of(event: gr.EventData) -> dict[str, Any]:
+    """What a script of the page sent with its event."""
+    return event._data if isinstance(event._data, dict) else {}
+
+
 class Running:
     """The answers being made, by user and browser tab, so that a stop or a closed tab reaches the engine."""
 
@@ -216,7 +221,7 @@ def build_chat(service: Service) -> ChatParts:
     async def ask_from_page(
         talk: str, thinks: bool, request: gr.Request, event: gr.EventData
     ) -> AsyncIterator[dict[Any, Any]]:
-        user, data = user_of(request), _data_of(event)
+        user, data = user_of(request), data_of(event)
         position = data.get("position")
         text = str(data.get("text", ""))[:LONGEST_QUESTION]
         if data.get("act") == "retry" and isinstance(position, int):
@@ -233,7 +238,7 @@ def build_chat(service: Service) -> ChatParts:
             yield update
 
     def act(talk: str, wanted: str, request: gr.Request, event: gr.EventData) -> dict[Any, Any]:
-        user, data = user_of(request), _data_of(event)
+        user, data = user_of(request), data_of(event)
         if data.get("act") == "vote" and data.get("vote") in {"up", "down", ""}:
             service.vote(user, str(data.get("answer", "")), data["vote"], str(data.get("reason", "")))
             return {box: gr.skip()}
@@ -297,10 +302,6 @@ def _images_in(value: Any) -> tuple[Attachment, ...]:
     """The picture that the field holds, named by what its bytes are. Raises UnreadableFile."""
     found = read_field(value)
     return (dataclasses.replace(found, media_type=media_type(found.content)),) if found else ()
-
-
-def _data_of(event: gr.EventData) -> dict[str, Any]:
-    return event._data if isinstance(event._data, dict) else {}
 
 
 def _starters(service: Service) -> tuple[str, ...]:

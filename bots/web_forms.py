@@ -97,12 +97,11 @@ def empty_field(label: str, accept: str, hint: str, most_bytes: int = LARGEST_FI
 
 
 def file_field(
-    label: str, accept: str, hint: str, elem_id: str, *, most_bytes: int = LARGEST_FILE_BYTES, visible: bool = True
+    label: str, accept: str, hint: str, elem_id: str, *, most_bytes: int = LARGEST_FILE_BYTES
 ) -> gr.HTML:
     """A labelled file field; `read_field` gives what was chosen."""
     return gr.HTML(
         apply_default_css=False,
-        visible=visible,
         value=empty_field(label, accept, hint, most_bytes),
         html_template="${value.html}",
         js_on_load=_FILE_SCRIPT,

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from bots import render
-from bots.web_chat import user_of
+from bots.web_chat import data_of, user_of
 from bots.web_forms import PRIVATE, ask_skill, bring_up, level_choices, render_answer, role_choices
 from bots.web_service import Service
 from coach.catalogue.tables import Catalogue
@@ -100,7 +100,7 @@ def build_interview(service: Service, tabs: gr.Tabs) -> None:
     async def practise(
         role_id: str | None, level_name: str, past: list[str], request: gr.Request, event: gr.EventData
     ) -> dict[Any, Any]:
-        wanted = str(event._data.get("topic", "")) if isinstance(event._data, dict) else ""
+        wanted = str(data_of(event).get("topic", ""))
         chosen = wanted if wanted in topics else ""
         return {**await put_question(role_id, level_name, chosen, past, request), topic: chosen}
 
