@@ -100,6 +100,17 @@ async def address_of(server: asyncio.subprocess.Process) -> str:
     raise AssertionError("the server never said where it is")
 
 
+async def figures_when_ready(url: str) -> str:
+    """What /metrics says once every Discord server is known, which an answer can precede; after 5 s whatever it says."""
+    async with httpx.AsyncClient() as client:
+        for _ in range(50):
+            told = (await client.get(f"{url}/metrics")).text
+            if "coach_discord_ready 1.0" in told:
+                break
+            await asyncio.sleep(0.1)
+    return told
+
+
 async def ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
     """SIGTERM; the exit code and what was logged."""
     process.send_signal(signal.SIGTERM)
@@ -114,12 +125,7 @@ def test_coach_discord_answers_from_a_local_coach_and_shows_its_figures(play: Pl
             await programs.connected()
             await programs.fake.say(DRIFT, mention=True)
             assert "change of the input distribution" in (await programs.answered())["content"]
-            async with httpx.AsyncClient() as client:
-                for _ in range(50):  # ready comes when every server is known; an answer can be earlier
-                    told = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
-                    if "coach_discord_ready 1.0" in told:
-                        break
-                    await asyncio.sleep(0.1)
+            told = await figures_when_ready(f"http://127.0.0.1:{port}")
             assert 'coach_discord_events_total{event="answered"} 1.0' in told
             assert "coach_discord_ready 1.0" in told
             code, log = await ended(bot)
@@ -156,11 +162,7 @@ def test_coach_serve_with_discord_answers_both_from_one_process(play: Play) -> N
             on_discord = await programs.answered()
             async with httpx.AsyncClient(timeout=20) as client:
                 on_web = (await client.post(f"{url}/api/ask", json={"question": DRIFT, "skill": "ask"})).json()
-                for _ in range(50):  # ready comes when every server is known; an answer can be earlier
-                    told = (await client.get(f"{url}/metrics")).text
-                    if "coach_discord_ready 1.0" in told:
-                        break
-                    await asyncio.sleep(0.1)
+            told = await figures_when_ready(url)
             assert on_discord["content"].startswith(on_web["sentences"][0]["text"])
             assert 'coach_discord_events_total{event="answered"} 1.0' in told
             assert "coach_discord_ready 1.0" in told
@@ -176,14 +178,14 @@ def test_sigterm_to_serve_lets_a_running_discord_answer_end_first(play: Play) ->
     """The model is a server that is slow: the answer is under way when SIGTERM comes, and the coach is closed after it."""
 
     async def scene(programs: Programs) -> None:
-        async with slow_model() as model, programs.run(
+        asked = asyncio.Event()
+        async with slow_model(asked) as model, programs.run(
             "serve", "--discord", port=0, mode="write", engine="remote", remote_url=model, remote_model="slow"
         ) as server:
             await address_of(server)
             await programs.connected()
             await programs.fake.say(DRIFT, mention=True)
-            await programs.fake.wait(lambda: programs.fake.bot_messages(), 30)
-            await asyncio.sleep(1.0)
+            await asyncio.wait_for(asked.wait(), 60)
             assert programs._answers() == []
             code, _ = await ended(server)
             assert code == 0
@@ -195,11 +197,12 @@ def test_sigterm_to_serve_lets_a_running_discord_answer_end_first(play: Play) ->
 
 
 @asynccontextmanager
-async def slow_model() -> AsyncIterator[str]:
-    """An OpenAI-compatible server whose answers take four seconds."""
+async def slow_model(asked: asyncio.Event) -> AsyncIterator[str]:
+    """An OpenAI-compatible server whose answers take four seconds; it sets `asked` when one begins."""
     from aiohttp import web
 
     async def complete(request: web.Request) -> web.StreamResponse:
+        asked.set()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for piece in ("Data drift is a change of the input distribution ", "after deployment. [1]"):
