@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from coach.catalogue.tables import Catalogue
+from tests.web.conftest import launch_chromium
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs" / "screenshots"
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="Retake docs/screenshots.")
     parser.add_argument("--only", default="", help="One size and theme, for example -phone-dark or -light.")
     options = parser.parse_args()
-    with serve() as url, chromium() as browser:
+    with serve() as url, launch_chromium() as browser:
         for size, context in SIZES.items():
             for theme in ("light", "dark"):
                 if options.only in ("", f"{size}-{theme}"):
@@ -192,14 +193,6 @@ def serve() -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(40)
-
-
-@contextlib.contextmanager
-def chromium() -> Iterator[Any]:
-    """Debian's Chromium."""
-    from tests.web.conftest import launch_chromium
-
-    yield from launch_chromium()
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from coach.skills import register
 from tests.discord.scripted import RealCoach
 from tests.discord.wire.fake_discord import CAROL, CHANNEL, FakeDiscord
 from tests.discord.wire.harness import Wire, play_wire
+from tests.web.conftest import launch_chromium
 
 STYLE = """
 body{background:#313338;color:#dbdee1;font:16px/1.375 "gg sans","Noto Sans","Helvetica Neue",Helvetica,Arial,sans-serif;
@@ -181,15 +182,11 @@ def _below(message: dict[str, Any]) -> str:
 
 def take_pictures(turns: list[Turn], folder: Path, *, width: int = 760) -> None:
     """One picture a turn."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
+    with launch_chromium() as browser:
         tab = browser.new_page(viewport={"width": width, "height": 400})
         for number, turn in enumerate(turns, start=1):
             tab.set_content(page(turn, width=width))
             tab.screenshot(path=str(folder / f"{number:02}-{turn.name}.png"), full_page=True)
-        browser.close()
 
 
 def main(folder: Path, scene: Callable[[Talk], Coroutine[Any, Any, None]] = converse) -> None:

@@ -43,7 +43,8 @@ def coach(settings: Settings) -> Iterator[Coach]:
 @pytest.fixture(scope="module")
 def shared_server(coach: Coach, settings: Settings) -> Iterator[Server]:
     """One server, open on loopback."""
-    yield from run_server(coach, settings)
+    with run_server(coach, settings) as running:
+        yield running
 
 
 @pytest.fixture
@@ -235,10 +236,8 @@ def guarded(coach: Coach, settings: Settings, folder: Path) -> Iterator[Server]:
     accounts = folder / "accounts.toml"
     key = hashlib.sha256(b"bot-key").hexdigest()
     accounts.write_text(f'[users]\nanna = "{hash_password("pw")}"\n[keys]\nbot = "{key}"\nanna = "{key[::-1]}"\n')
-    running = run_server(coach, settings.model_copy(update={"auth": str(accounts), "data_dir": folder}))
-    yield next(running)
-    for _ in running:
-        pass
+    with run_server(coach, settings.model_copy(update={"auth": str(accounts), "data_dir": folder})) as running:
+        yield running
 
 
 def test_a_key_opens_a_server_with_accounts(coach: Coach, settings: Settings, tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ class Server:
         return time.monotonic() - started
 
 
+@contextlib.contextmanager
 def run_server(coach: Any, settings: Settings) -> Iterator[Server]:
     """A server in a thread, stopped at the end."""
     stub = Stub(coach)
@@ -147,20 +148,11 @@ def run_server(coach: Any, settings: Settings) -> Iterator[Server]:
             break
         except httpx.TransportError:
             threading.Event().wait(0.05)
-    yield Server(url, stub, app)
-    server.should_exit = True
-    thread.join(timeout=10)
-
-
-@contextlib.contextmanager
-def run_app(coach: Any, settings: Settings) -> Iterator[httpx.Client]:
-    """A client of the app of a coach of its own, stopped at the end."""
-    running = run_server(coach, settings)
-    server = next(running)
-    with httpx.Client(base_url=server.url, timeout=20) as client:
-        yield client
-    for _ in running:
-        pass
+    try:
+        yield Server(url, stub, app)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +166,8 @@ def coach(settings: Settings) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def shared_server(coach: Any, settings: Settings) -> Iterator[Server]:
     """One server for the session."""
-    yield from run_server(coach, settings)
+    with run_server(coach, settings) as running:
+        yield running
 
 
 @pytest.fixture
@@ -195,9 +188,11 @@ def client(server: Server) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Debian's Chromium."""
-    yield from launch_chromium()
+    with launch_chromium() as opened:
+        yield opened
 
 
+@contextlib.contextmanager
 def launch_chromium() -> Iterator[Any]:
     """Chromium without a sandbox or traffic of its own, closed at the end."""
     from playwright.sync_api import sync_playwright

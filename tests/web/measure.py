@@ -23,7 +23,7 @@ import psutil
 
 from coach.app import open_coach
 
-from .conftest import Server, make_settings, open_page, run_server, slow_script
+from .conftest import Server, launch_chromium, make_settings, open_page, run_server, slow_script
 from .process import USER_HEADER, Child, start_server
 
 _ASK = {"question": "instant", "skill": "ask"}
@@ -68,7 +68,7 @@ async def _ask_in_a_loop(child: Child, *, clients: int, each: int) -> tuple[list
 
 def measure_first_sentence(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Milliseconds from the click on Ask to the first visible sentence, in the browser, with an instant engine."""
-    with _server() as server, _chromium() as browser:
+    with _server() as server, launch_chromium() as browser:
         server.coach.script = slow_script(0.0, 3)
         page = open_page(browser, server.url).page
         times = []
@@ -103,7 +103,7 @@ def measure_disconnects(options: argparse.Namespace) -> Iterator[dict[str, Any]]
                     next(line for line in got.iter_lines() if "Sentence number 2." in line)
                 times.append(server.wait_until_idle(30.0))
             yield {"where": path, **_seconds(times)}
-        with _chromium() as browser:
+        with launch_chromium() as browser:
             times = []
             for _ in range(options.times):
                 visit = open_page(browser, server.url)
@@ -189,18 +189,9 @@ def _server() -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as folder:
         settings = make_settings(Path(folder))
         coach = open_coach(settings)
-        running = run_server(coach, settings)
-        yield next(running)
-        for _ in running:
-            pass
+        with run_server(coach, settings) as running:
+            yield running
         coach.close()
-
-
-@contextmanager
-def _chromium() -> Iterator[Any]:
-    from .conftest import launch_chromium
-
-    yield from launch_chromium()
 
 
 def _milliseconds(times: list[float]) -> dict[str, float]:

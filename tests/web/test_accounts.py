@@ -29,7 +29,8 @@ def guarded(coach: Any, settings: Settings, tmp_path_factory: pytest.TempPathFac
     accounts.write_text(f'[users]\nanna = "{hash_password("anna-pw")}"\nben = "{hash_password("ben-pw")}"\n'
                         f'[keys]\nrobot = "{key}"\n')
     closed = settings.model_copy(update={"auth": str(accounts), "data_dir": folder})
-    yield from run_server(_with_settings(coach, closed), closed)
+    with run_server(_with_settings(coach, closed), closed) as running:
+        yield running
 
 
 def _with_settings(coach: Any, settings: Settings) -> Any:

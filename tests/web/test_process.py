@@ -15,18 +15,17 @@ from coach.errors import EngineTimeout
 
 from .process import start_server
 
-STREAMS = [("/api/ask", {"question": "{}", "stream": True}),
-           ("/v1/chat/completions", {"messages": [{"role": "user", "content": "{}"}], "stream": True})]
+PATHS = ("/api/ask", "/v1/chat/completions")
 
 
 @pytest.mark.parametrize(("question", "last"), [("slow", "answer"), ("stuck", "error")])
 def test_sigterm_in_mid_answer_ends_every_stream_with_an_event_and_exits_with_0(question: str, last: str) -> None:
     ends: dict[str, tuple[float, str]] = {}
-    said = {path: threading.Event() for path, _ in STREAMS}
+    said = {path: threading.Event() for path in PATHS}
+    body = {"question": question, "messages": [{"role": "user", "content": question}], "stream": True}
     told = 0.0
     with start_server() as child:
-        def read(path: str, body: dict[str, object]) -> None:
-            body = {**body, "question": question, "messages": [{"role": "user", "content": question}]}
+        def read(path: str) -> None:
             with child.client(path) as client, client.stream("POST", path, json=body) as got:
                 lines = []
                 for line in got.iter_lines():
@@ -35,15 +34,14 @@ def test_sigterm_in_mid_answer_ends_every_stream_with_an_event_and_exits_with_0(
                         said[path].set()
             ends[path] = (time.monotonic() - told, "\n".join(lines[-4:]))
 
-        readers = [threading.Thread(target=read, args=stream) for stream in STREAMS]
+        readers = [threading.Thread(target=read, args=(path,)) for path in PATHS]
         for reader in readers:
             reader.start()
         assert all(event.wait(20) for event in said.values())
         told = time.monotonic()
         child.process.send_signal(signal.SIGTERM)
-        time_of_refusal = time.monotonic()
         with child.client("late") as client:
-            while time.monotonic() - time_of_refusal < 5:
+            while time.monotonic() - told < 5:
                 if client.post("/api/ask", json={"question": "instant"}).status_code == 429:
                     break
             else:
