@@ -7,7 +7,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from bots.discord_.notes import MOST_CHARACTERS
+from bots.discord_.notes import MOST_CHARACTERS, MOST_NOTES, MOST_PASSAGES
 from coach.pipeline import Coach
 from coach.store.servers import Note, ServerSettings
 from tests.discord.scripted import RealCoach, Script
@@ -156,6 +156,15 @@ def test_notes_are_bounded_and_need_a_text(database: str) -> None:
         replaced = await world.carol.slash(world.general, "server note-add", title="Long", text="Short now.")
         assert "Noted" in replaced.response.content
         assert [note.title for note in store.notes(server)] == ["Long"]
+        store.add_note(server, Note("Cut", "# Heading\n\nText.\n\n" * MOST_PASSAGES))
+        cut = await world.carol.slash(world.general, "server note-add", title="More", text="One more.")
+        assert "too many small sections" in cut.response.content
+        store.remove_note(server, "Cut")
+        for number in range(MOST_NOTES - 1):
+            store.add_note(server, Note(f"Note {number}", "Short."))
+        many = await world.carol.slash(world.general, "server note-add", title="More", text="One more.")
+        assert many.response.content == f"There are {MOST_NOTES} notes already. Remove one first."
+        assert "More" not in {note.title for note in store.notes(server)}
 
     play(scene, database)
 
