@@ -30,6 +30,8 @@ class SentenceTransformerEmbedder:
         self.device = device
         self.dtype = _native_dtype() if dtype == "auto" else dtype
         self.batch_size = batch_size
+        pooling = folder / "1_Pooling" / "config.json"
+        self._pooling_hash = hashlib.sha256(pooling.read_bytes()).hexdigest()[:8] if pooling.is_file() else "default"
         self._weights_hash = _hash_weights(folder)
         config = json.loads((folder / "config.json").read_text("utf-8"))
         self.dim = int(config["hidden_size"])
@@ -41,9 +43,7 @@ class SentenceTransformerEmbedder:
     @property
     def fingerprint(self) -> str:
         """Weights hash, dimension, pooling, normalisation, precision and input limit."""
-        pooling = (self.folder / "1_Pooling" / "config.json")
-        how = hashlib.sha256(pooling.read_bytes()).hexdigest()[:8] if pooling.is_file() else "default"
-        return f"{self._weights_hash}:dim{self.dim}:pool-{how}:unit:{self.dtype}:max{self.max_tokens}"
+        return f"{self._weights_hash}:dim{self.dim}:pool-{self._pooling_hash}:unit:{self.dtype}:max{self.max_tokens}"
 
     @property
     def tokenizer(self) -> Any:
