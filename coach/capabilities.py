@@ -162,12 +162,10 @@ class Capabilities:
     def forget(self, user: str) -> None:
         """Drop what the skills would go on with in this user's sessions."""
         with self._lock:
-            for who in [who for who in self._open if who[0] == user]:
-                del self._open[who]
-            for who in [who for who in self._stated if who[0] == user]:
-                del self._stated[who]
-            for who in [who for who in self._last if who[0] == user]:
-                del self._last[who]
+            kept: OrderedDict[tuple[str, str], Any]
+            for kept in (self._open, self._stated, self._last):
+                for who in [who for who in kept if who[0] == user]:
+                    del kept[who]
         self._routed.cache_clear()
 
     def _follows(self, last: _Turn, request: Request, routed: Routed) -> bool:
