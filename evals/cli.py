@@ -103,6 +103,43 @@ def grounding(
     print(json.dumps({"pairs": count, "out": str(target)}) if as_json else f"{count} pairs scored: {target}")
 
 
+@eval_app.command("extraction")
+def extraction(
+    as_json: Json = False,
+    errors: Annotated[bool, typer.Option("--errors", help="Errors of the half that is not held out.")] = False,
+) -> None:
+    """Precision and recall of reading skills out of resumes and job advertisements."""
+    from coach.app import open_catalogue
+    from coach.settings import load_settings
+    from evals.coach_under_test import eval_embedder
+    from evals.extraction import compare_extraction, load_extraction, score_extraction
+
+    catalogue, embedder = open_catalogue(load_settings()), eval_embedder()
+    compared = {case: compare_extraction(case, catalogue, embedder) for case in load_extraction()}
+    report = {}
+    for held_out, half in ((False, "tuned on"), (True, "held out")):
+        for kind in ("resume", "job_ad", "all"):
+            found = [e for case, e in compared.items() if case.held_out == held_out and kind in ("all", case.kind)]
+            report[f"{half}, {kind}"] = _rounded(score_extraction(found))
+    _print_arms(report, as_json)
+    for case, wrong in compared.items():
+        if errors and not as_json and not case.held_out and (wrong.wrong or wrong.missed):
+            print(f"{case.id}: wrong {', '.join(wrong.wrong) or 'none'}; missed {', '.join(wrong.missed) or 'none'}")
+
+
+@eval_app.command("grading")
+def grading(as_json: Json = False) -> None:
+    """Agreement of graded interview answers with reference grades: quadratic weighted kappa, and the points one by one."""
+    from coach.app import open_catalogue
+    from coach.settings import load_settings
+    from evals.coach_under_test import eval_embedder
+    from evals.grading import SETS, grade_cases, measure_agreement
+
+    catalogue, embedder = open_catalogue(load_settings()), eval_embedder()
+    report = {name: _rounded(measure_agreement(grade_cases(name, catalogue, embedder))) for name in SETS}
+    _print_arms(report, as_json)
+
+
 def _add_suite(name: str, text: str) -> None:
     def command(
         limit: Limit = None,
@@ -365,14 +402,18 @@ def _settings(model: str | None, engine: str | None, mode: str | None) -> dict[s
     return {"model": model, "engine": engine, "mode": mode}
 
 
+def _rounded(figures: Any) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in dataclasses.asdict(figures).items()}
+
+
 def _print_arms(report: dict[str, dict[str, float]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(report, indent=1))
         return
-    names = list(next(iter(report.values())))
-    print(f"{'arm':<10}" + "".join(f"{name:>18}" for name in names))
+    names, width = list(next(iter(report.values()))), max(10, *(len(arm) + 1 for arm in report))
+    print(f"{'arm':<{width}}" + "".join(f"{name:>18}" for name in names))
     for arm, values in report.items():
-        print(f"{arm:<10}" + "".join(f"{values[name]:>18}" for name in names))
+        print(f"{arm:<{width}}" + "".join(f"{values[name]:>18}" for name in names))
 
 
 def _progress(what: str) -> Callable[[int, int], None]:

@@ -1,25 +1,17 @@
-"""Agreement of the graded interview answers with reference grades: quadratic weighted kappa, and the points one by one.
-
-    python -m evals.grading
-
-measures both sets: `interview_answers`, which the grading was tuned on, and `interview_answers_fresh`, whose answers were
-written without sight of the rubrics.
-"""
+"""Agreement of the graded interview answers with reference grades: quadratic weighted kappa, and the points one by one."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import typer
-
-from coach.catalogue.tables import Catalogue
+from coach.catalogue.tables import Catalogue, Question
 from coach.domain import Embedder
 from coach.skills import interview
 from evals.cases import FOLDER
+from evals.retrieval import read_jsonl
 
-app = typer.Typer(help="Measure the grading of interview answers.")
+# The grading was tuned on the first; the answers of the second were written without sight of the rubrics.
 SETS = ("interview_answers", "interview_answers_fresh")
 STEPS = 4  # a grade is a quarter of the points: 0, 1, 2, 3 or 4
 
@@ -49,16 +41,14 @@ class Agreement:
 def grade_cases(name: str, catalogue: Catalogue, embedder: Embedder) -> tuple[GradedAnswer, ...]:
     """Every answer of a set of cases, graded as in a mock interview."""
     graded = []
-    for line in (FOLDER / f"{name}.jsonl").read_text("utf-8").splitlines():
-        case = json.loads(line)
+    for case in read_jsonl(FOLDER / f"{name}.jsonl"):
         question = catalogue.questions[case["question"]]
         ours = interview.grade(question, case["answer"], embedder)
         reference, awarded = set(case["points"]), {point.index for point in ours.awarded}
-        share = sum(question.rubric[index].weight for index in reference) / sum(p.weight for p in question.rubric)
         graded.append(
             GradedAnswer(
                 case["id"],
-                round(STEPS * share),
+                round(STEPS * share_of_points(question, reference)),
                 round(STEPS * (ours.score or 0.0)),
                 len(awarded & reference),
                 len(awarded - reference),
@@ -66,6 +56,11 @@ def grade_cases(name: str, catalogue: Catalogue, embedder: Embedder) -> tuple[Gr
             )
         )
     return tuple(graded)
+
+
+def share_of_points(question: Question, points: Iterable[int]) -> float:
+    """The share of the rubric's weight that these points of it earn, 0 to 1."""
+    return sum(question.rubric[index].weight for index in points) / sum(point.weight for point in question.rubric)
 
 
 def measure_agreement(graded: Sequence[GradedAnswer]) -> Agreement:
@@ -80,23 +75,3 @@ def measure_agreement(graded: Sequence[GradedAnswer]) -> Agreement:
     return Agreement(
         len(graded), float(kappa), right / max(right + wrong, 1), right / max(right + missed, 1)
     )
-
-
-@app.command()
-def main() -> None:
-    """Kappa, and precision and recall of the points, of both sets."""
-    from coach.app import open_catalogue
-    from coach.settings import load_settings
-    from evals.coach_under_test import eval_embedder
-
-    catalogue, embedder = open_catalogue(load_settings()), eval_embedder()
-    for name in SETS:
-        found = measure_agreement(grade_cases(name, catalogue, embedder))
-        print(
-            f"{name:<24} kappa {found.kappa:.3f}  points: precision {found.precision:.3f}  recall {found.recall:.3f}  "
-            f"({found.answers} answers)"
-        )
-
-
-if __name__ == "__main__":
-    app()

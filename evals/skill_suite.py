@@ -17,6 +17,7 @@ from coach.skills.roadmap import Roadmap
 from coach.skills.skill_gap import Gap
 from evals.cases import FOLDER
 from evals.coach_under_test import route
+from evals.grading import share_of_points
 from evals.retrieval import read_jsonl
 from evals.trial import SEED, Observation, Suite, Trial
 
@@ -72,8 +73,7 @@ def run_skill(coach: Coach, trial: Trial) -> Observation:
 def _run_grade(coach: Coach, row: Any) -> Observation:
     """How near the grade is to the reference, as 1 minus the distance; what is awarded must be quoted."""
     question = coach.catalogue.questions[row["question"]]
-    total = sum(point.weight for point in question.rubric)
-    reference = sum(question.rubric[index].weight for index in row["points"]) / total
+    reference = share_of_points(question, row["points"])
     graded = interview.grade(question, row["answer"], coach.embedder)
     quoted = all(row["answer"][item.start : item.end] == item.quote for item in graded.awarded)
     score = graded.score or 0.0

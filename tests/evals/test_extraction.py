@@ -12,11 +12,11 @@ CATALOGUE = Catalogue(Path(__file__).parents[2] / "knowledge" / "catalogue")
 
 def test_optional_skills_are_neither_rewarded_nor_punished() -> None:
     case = ExtractionCase("x", "resume", False, "Wrote SQL, Python and Scala.", frozenset({"sql", "java"}), frozenset({"scala"}))
-    assert compare_extraction(case, CATALOGUE, None) == ExtractionErrors("x", "resume", 1, ("python",), ("java",))
+    assert compare_extraction(case, CATALOGUE, None) == ExtractionErrors("x", 1, ("python",), ("java",))
 
 
 def test_scores_are_micro_averaged() -> None:
-    score = score_extraction([ExtractionErrors("a", "resume", 8, ("x",), ()), ExtractionErrors("b", "resume", 1, (), ("y", "z"))])
+    score = score_extraction([ExtractionErrors("a", 8, ("x",), ()), ExtractionErrors("b", 1, (), ("y", "z"))])
     assert (score.skills, score.precision, score.recall) == (11, 9 / 10, 9 / 11)
 
 
