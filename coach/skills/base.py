@@ -75,8 +75,8 @@ class SlotValues:
         return tuple(part.strip() for part in re.split(r"[,;\n]", self.text(name)) if part.strip())
 
     def over(self, other: SlotValues) -> SlotValues:
-        """These values, and the other's where these say nothing."""
-        return SlotValues((*other.pairs, *(pair for pair in self.pairs if pair[1].strip())))
+        """These values, and the other's where these say nothing; one value a slot, so that no session grows by follow-ups."""
+        return SlotValues(tuple({name: text for name, text in (*other.pairs, *self.pairs) if text.strip()}.items()))
 
 
 @dataclass(frozen=True, slots=True)

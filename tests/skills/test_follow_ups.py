@@ -78,9 +78,10 @@ def test_what_is_finished_is_read_and_a_degree_is_no_step(catalogue: Catalogue, 
     assert done_in(text, catalogue) == expected
 
 
-def test_a_finished_step_is_marked_and_stays_out_of_the_next_plans(session: Session) -> None:
+@pytest.mark.parametrize("finished", ["done with SQL", "mark SQL as done"])  # "with SQL" alone would count as held
+def test_a_finished_step_is_marked_and_stays_out_of_the_next_plans(session: Session, finished: str) -> None:
     session.ask(PLAN)
-    marked = session.ask("done with SQL")
+    marked = session.ask(finished)
     assert marked.sentences[0].text.startswith("Marked as done: SQL at working level")
     assert isinstance(marked.result, Roadmap)
     assert "sql" not in {step.skill for step in marked.result.steps}
@@ -105,6 +106,8 @@ def test_the_plan_is_exported_as_a_calendar(session: Session) -> None:
     assert len(icalendar.Calendar.from_ical(answer.result.calendar).walk("VEVENT")) == len(plan.steps)
     assert "coach roadmap --role data-analyst --level junior --hours-per-week 5 --ics plan.ics" in answer.text
     assert len(answer.text) < 1200
+    again = session.ask("8 hours a week instead").result
+    assert isinstance(again, Roadmap) and not again.calendar
 
 
 def test_a_new_level_or_role_goes_to_the_gap_before(session: Session) -> None:
@@ -138,6 +141,23 @@ def test_the_role_that_answers_the_review_is_looked_for_in_the_resume(session: S
     assert "SQL" in told and "Spreadsheets" in listed and "SQL" not in listed
     assert "weekly report" not in repr(session.capabilities.__dict__)
     assert session.ask("mid level").sentences[0].text.startswith("Of the")
+
+
+def test_models_compared_before_are_not_the_subject_of_a_follow_up(session: Session) -> None:
+    comparing = "compare Qwen3-0.6B and Gemma 270M"
+    first = session.capabilities.run(Request(comparing, skill="model_advisor", session="s"), lambda query, count: ())
+    assert not isinstance(first.result, Advice)
+    assert isinstance(session.ask("with 16 GB?").result, Advice)
+
+
+def test_many_follow_ups_leave_one_value_a_slot(session: Session) -> None:
+    session.ask(PLAN)
+    for hours in (5, 6, 7, 8):
+        answer = session.ask(f"{hours} hours a week instead")
+    assert isinstance(answer.result, Roadmap) and answer.result.hours_per_week == 8
+    for kept in (session.capabilities._last["", "s"].values, session.capabilities._stated["", "s"]):
+        assert dict(kept.pairs) == {"role": "data-analyst", "hours_per_week": "8.0"}
+        assert len(kept.pairs) == 2
 
 
 def test_more_memory_or_images_refine_the_advice(session: Session) -> None:
@@ -188,5 +208,8 @@ def test_follow_ups_are_forgotten_with_the_person(session: Session) -> None:
     session.capabilities.run(Request(PLAN, skill="roadmap", user="u", session="s"), lambda query, count: ())
     follow = Request("mid level", skill="auto", user="u", session="s")
     assert session.capabilities.route(follow) == "roadmap"
+    session.capabilities.run(Request(GRILL, skill="interview", user="u", session="i"), lambda query, count: ())
+    answering = Request("a join combines rows", skill="auto", user="u", session="i")
+    assert session.capabilities.route(answering) == "interview"
     session.capabilities.forget("u")
-    assert session.capabilities.route(follow) == "ask"
+    assert session.capabilities.route(follow) == session.capabilities.route(answering) == "ask"
