@@ -22,7 +22,7 @@ LONGEST_MISSPELT_TEXT = 20_000
 SIMILAR_COSINE = 0.77
 LONGEST_TEXT = 60_000
 CONTEXT_LETTERS = 600
-MOST_MENTIONS = 200  # of one skill in one text: more is padding
+MOST_MENTIONS = 200  # of one skill in one text, by name and by wording each: more is padding
 
 # English words and first names that are also names of tools: only the catalogue's own capitals count.
 _AMBIGUOUS = frozenset(
@@ -200,7 +200,9 @@ def extract_skills(text: str, catalogue: Catalogue, embedder: Embedder | None = 
 def find_mentions(text: str, catalogue: Catalogue, embedder: Embedder | None = None) -> list[FoundSkill]:
     """Every mention in the order of the text, negated ones too."""
     found = list(_exact_mentions(text, catalogue))
-    found += _described_mentions(text, catalogue, [_span(item) for item in found])
+    named = {(item.skill, *_span(item)) for item in found}
+    described = _described_mentions(text, catalogue, [_span(item) for item in found])
+    found += [item for item in described if (item.skill, *_span(item)) not in named]
     found += _close_mentions(text, catalogue, [_span(item) for item in found])
     if embedder is not None:
         found += _similar_mentions(text, catalogue, embedder, [_span(item) for item in found])

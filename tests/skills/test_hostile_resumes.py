@@ -21,6 +21,7 @@ from coach.domain import Attachment, Request
 from coach.errors import UnreadableFile
 from coach.skills import resume, skill_gap
 from coach.skills.base import SkillContext, SlotValues
+from coach.skills.mentions import MOST_MENTIONS, extract_skills
 from coach.skills.resume_parser import MOST_TEXT
 
 LINES = (
@@ -246,3 +247,8 @@ def test_a_hidden_instruction_changes_no_outcome(name: str, order: str, word_ask
         return rows, gap.result.readiness, keywords, checks, review.result.bullets, review.result.contact
 
     assert outcomes(honest) == outcomes(attacked)
+
+
+def test_padding_counts_up_to_a_bound(catalogue: Catalogue) -> None:
+    (found,) = extract_skills("Docker. " * (2 * MOST_MENTIONS), catalogue)
+    assert (found.skill, found.mentions) == ("docker", MOST_MENTIONS)

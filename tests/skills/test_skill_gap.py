@@ -125,3 +125,7 @@ def test_what_is_missing_is_one_short_list_by_importance(context: SkillContext) 
     assert sum(len(line.citations) for line in lines) == len(missing)
     assert all(any(row.name in line.text for line in lines) for row in missing)
     assert "weight" not in result.text
+
+
+def test_a_name_that_is_a_wording_too_is_one_mention(catalogue: Catalogue) -> None:
+    assert [(item.skill, item.mentions) for item in mentions.extract_skills("Docker. SQL. Docker.", catalogue)] == [("docker", 2), ("sql", 1)]
