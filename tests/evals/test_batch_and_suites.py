@@ -152,6 +152,8 @@ def test_a_suite_runs_over_a_coach_and_its_report_is_one_file(coach: Coach, tmp_
     result = run_suite(suite, coach)
     assert result.cases[0].values["answered"] == 1.0
     assert result.cases[0].values["citation_precision"] == 1.0
+    asked = Suite("refusal", lambda _: [Trial("one", QUESTION, "path")], SUITES["refusal"].run, ("accepted",), "accepted")
+    assert run_suite(asked, coach).cases[0].labels == {"wanted": "answered", "outcome": "answered"}
     save_results([result], tmp_path / "run.json")
     assert load_results(tmp_path / "run.json") == [result]
     refused = _result([1.0, 0.0])
