@@ -19,7 +19,7 @@ from coach.ingest.read import read_documents
 from coach.retrieval import snapshot
 from coach.store.embeddings import EmbeddingCache
 
-CHUNKER = "headings-2"
+CHUNKER = "headings-3"
 Progress = Callable[[str, int, int], None]
 
 
