@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from coach.catalogue.tables import ModelCard
 from coach.domain import Message, Sampling
+from coach.engines.attention import use_grouped_attention
 from coach.engines.base import media_type
 from coach.engines.weights import Weights
 from coach.errors import EngineError, EngineUnavailable, RequestError, UnreadableFile
@@ -93,6 +94,8 @@ def load_checkpoint(
         tokenizer = processor.tokenizer if processor else transformers.AutoTokenizer.from_pretrained(**location)
         model = model.to(device).eval().requires_grad_(False)
         model.get_output_embeddings().register_forward_pre_hook(_as_matrix)
+        if device == "cpu":
+            use_grouped_attention(model)
     if not tokenizer.chat_template and not getattr(processor, "chat_template", None):
         raise EngineUnavailable(f"{weights.path} has no chat template: it is a base model. Choose an instruct model.")
     published = model.generation_config

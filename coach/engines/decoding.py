@@ -9,11 +9,29 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from coach.engines.base import CLOSE, OPEN
+from coach.errors import EngineError, EngineUnavailable
 
 if TYPE_CHECKING:
     import torch
 
 POLL_SECONDS = 0.05
+
+
+def typed(error: BaseException) -> BaseException:
+    """What torch and transformers raise, as an error that says what to do; anything else as it is."""
+    import torch
+
+    memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    if memory or "not enough memory" in str(error):  # the CPU allocator has no error class of its own
+        typed_error: BaseException = EngineUnavailable(
+            "The memory ran out while the model was answering. Lower context_tokens, or choose a smaller model."
+        )
+    elif isinstance(error, RuntimeError | ValueError | IndexError):
+        typed_error = EngineError(f"The model failed: {type(error).__name__}: {str(error)[:300]}")
+    else:
+        return error
+    typed_error.__cause__ = error
+    return typed_error
 
 
 class Stopped(Exception):
@@ -36,16 +54,20 @@ class StopFlag:
 
 
 class TokenQueue:
-    """A streamer in transformers' sense, read from another thread. The prompt, which comes first, is skipped."""
+    """Ids on their way to another thread; as a streamer in transformers' sense it skips the prompt, which comes first."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[list[int] | BaseException | None] = queue.SimpleQueue()
         self._seen_prompt = False
 
+    def add(self, ids: list[int]) -> None:
+        """New ids."""
+        self._queue.put(ids)
+
     def put(self, value: torch.Tensor) -> None:
         """Called by generate with the prompt, then with each batch of new ids."""
         if self._seen_prompt:
-            self._queue.put(value.reshape(-1).tolist())
+            self.add(value.reshape(-1).tolist())
         self._seen_prompt = True
 
     def end(self) -> None:

@@ -1,11 +1,11 @@
-"""An engine on transformers: bfloat16 where the hardware has it, prompt lookup for answers that quote the prompt."""
+"""An engine on transformers: bfloat16 where the hardware has it, one running batch for all who ask greedily."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal
 
 from coach.catalogue.tables import ModelCard
 from coach.domain import Completion, Delta, Finished, GenerationOptions, Message, Sampling, Usage
@@ -19,29 +19,20 @@ from coach.engines.decoding import (
     presence_penalty,
     stop_criteria,
     stop_inside_forward,
+    typed,
 )
+from coach.engines.greedy import GreedyDecoder, Row
 from coach.engines.weights import Weights
-from coach.errors import EngineError, EngineUnavailable
+from coach.errors import EngineUnavailable
 
 if TYPE_CHECKING:
     import torch
 
     Inputs = dict[str, torch.Tensor]
 
-LOOKUP_TOKENS = 12
-LOOKUP_NGRAM = 3
-"""Of 8 to 12 tokens and n-grams of 2 to 3 the pair with the fewest forward passes on answers that quote their evidence."""
-BATCH_SIZE = 8
-Result = TypeVar("Result")
-
 
 class HuggingFaceEngine:
-    """One checkpoint in this process; requests wait for each other.
-
-    Greedy decoding of a single prompt uses prompt lookup: the same answer in float32; in bfloat16 a near tie can fall the
-    other way, as with any other number of rows in a product. It is never combined with a prefix cache: transformers 5.23
-    then feeds the prompt twice and answers differ.
-    """
+    """One checkpoint in this process. Greedy text requests share forward passes, sampled ones and images wait their turn."""
 
     name = "huggingface"
 
@@ -67,6 +58,8 @@ class HuggingFaceEngine:
         self.context_tokens = min(context_tokens, published, self._checkpoint.context_tokens)
         # One worker: the weights are shared, and torch's own threads stay with the thread that started them.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="huggingface")
+        self._decoder = GreedyDecoder(self._checkpoint)
+        self._others: set[Future[None]] = set()
 
     @property
     def accepts_images(self) -> bool:
@@ -91,13 +84,14 @@ class HuggingFaceEngine:
         self, messages: Sequence[Message], options: GenerationOptions, cancel: threading.Event | None = None
     ) -> Iterator[Delta | Finished]:
         """Yield text while a worker generates. Closing the generator stops the worker."""
-        inputs = self._checkpoint.encode(alternate(messages), think=options.think)
-        prompt_tokens = _length(inputs)
-        check_fits(prompt_tokens, options.max_tokens, self.context_tokens)
-        tokens, flag = TokenQueue(), StopFlag(cancel)
+        inputs, tokens, flag = self._encode(messages, options), TokenQueue(), StopFlag(cancel)
         text, splitter = self._detokenizer(), ThinkingSplitter(started=self._opens_thinking(inputs))
         produced: list[int] = []
-        self._submit(lambda: self._generate(inputs, options, flag, tokens), tokens)
+        if self._is_greedy(messages, options):
+            self._decoder.add(self._row(inputs, options, flag, tokens))
+            self._submit(self._run_batch)
+        else:
+            self._submit_alone(lambda: self._generate(inputs, options, flag, tokens), tokens)
         try:
             for ids in tokens:
                 produced += ids
@@ -106,50 +100,75 @@ class HuggingFaceEngine:
             flag.set()
         yield from splitter.feed(text.finish())
         yield from splitter.finish()
-        yield Finished(self._reason(produced, options), Usage(prompt_tokens, len(produced)))
+        yield Finished(self._reason(produced, options), Usage(_length(inputs), len(produced)))
 
     def generate_batch(self, prompts: Sequence[Sequence[Message]], options: GenerationOptions) -> list[Completion]:
-        """Greedy prompts of like length share each forward pass; sampled ones and those with images go one by one."""
-        sampling = self._sampling(options)
-        if sampling.temperature > 0 or any(message.images for messages in prompts for message in messages):
+        """Greedy prompts share each forward pass; sampled ones and those with images go one by one."""
+        if not all(self._is_greedy(messages, options) for messages in prompts):
             return [collect(self.stream(messages, options)) for messages in prompts]
-        encoded = [self._checkpoint.encode(alternate(messages), think=options.think) for messages in prompts]
-        for inputs in encoded:
-            check_fits(_length(inputs), options.max_tokens, self.context_tokens)
-        order = sorted(range(len(encoded)), key=lambda index: _length(encoded[index]), reverse=True)
-        done: dict[int, Completion] = {}
-        for start in range(0, len(order), BATCH_SIZE):
-            group = order[start:start + BATCH_SIZE]
-            rows = [encoded[index] for index in group]
-            answers = self._worker.submit(_typed, lambda rows=rows: self._generate_rows(rows, options)).result()
-            done.update({index: self._completion(encoded[index], ids, options)
-                         for index, ids in zip(group, answers, strict=True)})
-        return [done[index] for index in range(len(encoded))]
+        encoded = [self._encode(messages, options) for messages in prompts]
+        rows = [self._row(inputs, options, StopFlag(), TokenQueue()) for inputs in encoded]
+        for row in sorted(rows, key=lambda row: row.prompt):  # like beginnings side by side
+            self._decoder.add(row)
+        self._submit(self._run_batch)
+        return [self._completion(inputs, [id for ids in row.tokens for id in ids], options)
+                for inputs, row in zip(encoded, rows, strict=True)]
 
     def close(self) -> None:
-        """Free the weights."""
+        """Free the weights. Requests under way are finished, those in line are told."""
         self._worker.shutdown(wait=True, cancel_futures=True)
+        self._decoder.close(self._closed())
         self._loaded = None
 
     @property
     def _checkpoint(self) -> Checkpoint:
         if self._loaded is None:
-            raise EngineUnavailable(f"The engine of {self.model} was closed.")
+            raise self._closed()
         return self._loaded
 
-    def _submit(self, work: Callable[[], None], tokens: TokenQueue) -> None:
+    def _closed(self) -> EngineUnavailable:
+        return EngineUnavailable(f"The engine of {self.model} was closed.")
+
+    def _encode(self, messages: Sequence[Message], options: GenerationOptions) -> Inputs:
+        """The prompt as model inputs. Raises ContextOverflow when it leaves no room for the answer."""
+        inputs = self._checkpoint.encode(alternate(messages), think=options.think)
+        check_fits(_length(inputs), options.max_tokens, self.context_tokens)
+        return inputs
+
+    def _is_greedy(self, messages: Sequence[Message], options: GenerationOptions) -> bool:
+        return self._sampling(options).temperature == 0 and not any(message.images for message in messages)
+
+    def _row(self, inputs: Inputs, options: GenerationOptions, flag: StopFlag, tokens: TokenQueue) -> Row:
+        penalty = self._sampling(options).presence_penalty
+        return Row(inputs["input_ids"][0].tolist(), options.max_tokens, flag, penalty, tokens)
+
+    def _run_batch(self) -> None:
+        """Runs in the worker. Nobody joins a running batch while a request that must be alone waits."""
+        self._decoder.run(step_aside=lambda: any(not other.running() for other in tuple(self._others)))
+
+    def _submit(self, work: Callable[[], None]) -> Future[None]:
+        try:
+            return self._worker.submit(work)
+        except RuntimeError as error:
+            raise self._closed() from error
+
+    def _submit_alone(self, work: Callable[[], None], tokens: TokenQueue) -> None:
         def run() -> None:
             try:
-                _typed(work)
+                work()
             except BaseException as error:  # handed to the consumer, who would otherwise wait for ever
-                tokens.finish(error)
+                tokens.finish(typed(error))
             else:
                 tokens.finish()
 
-        try:
-            self._worker.submit(run)
-        except RuntimeError as error:
-            raise EngineUnavailable(f"The engine of {self.model} was closed.") from error
+        def left(future: Future[None]) -> None:
+            self._others.discard(future)
+            if future.cancelled():
+                tokens.finish(self._closed())
+
+        future = self._submit(run)
+        self._others.add(future)
+        future.add_done_callback(left)
 
     def _generate(self, inputs: Inputs, options: GenerationOptions, flag: StopFlag, tokens: TokenQueue) -> None:
         """Runs in the worker."""
@@ -162,7 +181,7 @@ class HuggingFaceEngine:
             with torch.inference_mode():
                 model.generate(
                     **inputs,
-                    generation_config=self._generation(options, lookup="pixel_values" not in inputs),
+                    generation_config=self._generation(options),
                     streamer=tokens,
                     stopping_criteria=stop_criteria(flag),
                     logits_processor=presence_penalty(sampling.presence_penalty, _length(inputs)),
@@ -173,27 +192,7 @@ class HuggingFaceEngine:
             for handle in handles:
                 handle.remove()
 
-    def _generate_rows(self, rows: Sequence[Inputs], options: GenerationOptions) -> list[list[int]]:
-        """Runs in the worker: the new ids of each row, from prompts padded on the left."""
-        import torch
-
-        width = max(_length(row) for row in rows)
-        inputs = {name: torch.cat([self._padded(row[name], width, name) for row in rows]) for name in rows[0]}
-        with torch.inference_mode():
-            ids = self._checkpoint.model.generate(
-                **inputs,
-                generation_config=self._generation(options, lookup=False),
-                logits_processor=presence_penalty(self._sampling(options).presence_penalty, width),
-            )
-        return [self._until_stop(row) for row in ids[:, width:].tolist()]
-
-    def _padded(self, values: torch.Tensor, width: int, name: str) -> torch.Tensor:
-        import torch
-
-        padding = self._checkpoint.pad_id if name == "input_ids" else 0
-        return torch.nn.functional.pad(values, (width - values.shape[1], 0), value=padding)
-
-    def _generation(self, options: GenerationOptions, *, lookup: bool) -> Any:
+    def _generation(self, options: GenerationOptions) -> Any:
         from transformers import GenerationConfig
 
         sampling, checkpoint = self._sampling(options), self._checkpoint
@@ -206,8 +205,6 @@ class HuggingFaceEngine:
         if sampling.temperature > 0:
             settings |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k,
                          "min_p": sampling.min_p or None}
-        elif lookup:
-            settings |= {"prompt_lookup_num_tokens": LOOKUP_TOKENS, "max_matching_ngram_size": LOOKUP_NGRAM}
         return GenerationConfig(**settings)  # type: ignore[no-untyped-call]  # transformers is partly typed
 
     def _sampling(self, options: GenerationOptions) -> Sampling:
@@ -226,10 +223,6 @@ class HuggingFaceEngine:
             return "stop"
         return "length" if len(ids) >= options.max_tokens else "cancelled"
 
-    def _until_stop(self, ids: Sequence[int]) -> list[int]:
-        end = next((place + 1 for place, id in enumerate(ids) if id in self._checkpoint.stop_ids), len(ids))
-        return list(ids[:end])
-
     def _completion(self, inputs: Inputs, ids: list[int], options: GenerationOptions) -> Completion:
         text, splitter = self._detokenizer(), ThinkingSplitter(started=self._opens_thinking(inputs))
         deltas = [*splitter.feed(text.add(ids)), *splitter.feed(text.finish()), *splitter.finish()]
@@ -239,19 +232,3 @@ class HuggingFaceEngine:
 
 def _length(inputs: Inputs) -> int:
     return int(inputs["input_ids"].shape[1])
-
-
-def _typed(work: Callable[[], Result]) -> Result:
-    """Run it with torch's errors translated."""
-    import torch
-
-    try:
-        return work()
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise EngineUnavailable(
-            "The memory ran out while the model was answering. Lower context_tokens, or choose a smaller model."
-        ) from error
-    except (RuntimeError, ValueError, IndexError) as error:
-        if "not enough memory" in str(error):  # the CPU allocator has no error class of its own
-            raise EngineUnavailable("The memory ran out. Choose a smaller model.") from error
-        raise EngineError(f"The model failed: {type(error).__name__}: {str(error)[:300]}") from error

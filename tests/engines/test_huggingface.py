@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from coach.domain import Delta, Finished, GenerationOptions, Message, Sampling
-from coach.engines.base import collect
+from coach.engines.base import alternate, collect
 from coach.engines.decoding import TokenQueue
 from coach.engines.huggingface import HuggingFaceEngine
 from coach.engines.weights import Weights
@@ -49,14 +50,64 @@ def test_a_thought_is_no_part_of_the_answer(open_tiny, model):
     assert not any("think>" in item.text for item in deltas if isinstance(item, Delta))
 
 
+def plain_greedy(engine: HuggingFaceEngine, messages: tuple[Message, ...], options: GenerationOptions) -> str:
+    """The same answer from transformers' own generate, without lookup, batch or reuse."""
+    import torch
+
+    inputs = engine._checkpoint.encode(alternate(messages), think=options.think)
+    with torch.inference_mode():
+        ids = engine._checkpoint.model.generate(**inputs, generation_config=engine._generation(options))
+    return engine._completion(inputs, ids[0, inputs["input_ids"].shape[1]:].tolist(), options).text
+
+
+def watch(engine: HuggingFaceEngine, monkeypatch) -> list[tuple[int, int]]:
+    """Rows and tokens of each forward pass from now on."""
+    passes: list[tuple[int, int]] = []
+    forward = engine._decoder._forward
+
+    def noted(ids, *rest, **more):
+        passes.append((len(ids), len(ids[0])))
+        return forward(ids, *rest, **more)
+
+    monkeypatch.setattr(engine._decoder, "_forward", noted)
+    return passes
+
+
+CONVERSATION = (*UNTAUGHT, Message("assistant", "Ask."), *TAUGHT)
+
+
 @pytest.mark.parametrize("model", MODELS)
-def test_prompt_lookup_leaves_the_greedy_answer_as_it_is(open_tiny, model, monkeypatch):
+def test_lookup_and_a_prompt_known_in_part_leave_the_greedy_answer_as_it_is(open_tiny, model, monkeypatch):
     engine = open_tiny(model)
     options = GenerationOptions(max_tokens=80)
-    with_lookup = collect(engine.stream(UNTAUGHT, options))
-    generation = engine._generation
-    monkeypatch.setattr(engine, "_generation", lambda options, lookup: generation(options, lookup=False))
-    assert collect(engine.stream(UNTAUGHT, options)) == with_lookup
+    passes = watch(engine, monkeypatch)
+    engine._decoder._last_prompt = []
+    for messages in (UNTAUGHT, CONVERSATION, UNTAUGHT, TAUGHT):
+        reply = collect(engine.stream(messages, options))
+        assert reply.text == plain_greedy(engine, messages, options)
+    assert passes[0] == (1, engine.count_tokens(UNTAUGHT))
+    collect(engine.stream(UNTAUGHT, options))
+    passes.clear()
+    collect(engine.stream(UNTAUGHT, options))
+    assert passes[0] == (1, 1)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_rows_that_come_and_go_get_the_answers_they_would_get_alone(open_tiny, model, monkeypatch):
+    """Fifteen readers of prompts of different lengths and limits, one of whom leaves and one of whom is penalised."""
+    engine = open_tiny(model)
+    asked = [((TAUGHT, UNTAUGHT, CONVERSATION)[place % 3], GenerationOptions(max_tokens=(5, 60, 17, 33)[place % 4]))
+             for place in range(15)]
+    asked[7] = (UNTAUGHT, GenerationOptions(40, Sampling(presence_penalty=100.0)))
+    alone = [collect(engine.stream(*ask)) for ask in asked]
+    passes = watch(engine, monkeypatch)
+    with ThreadPoolExecutor(len(asked)) as pool:
+        leaver = engine.stream(UNTAUGHT, GenerationOptions(max_tokens=300))
+        next(leaver)
+        together = pool.map(lambda ask: collect(engine.stream(*ask)), asked)
+        leaver.close()
+        assert list(together) == alone
+    assert max(rows for rows, _ in passes) > 4
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -90,7 +141,7 @@ def test_streamed_pieces_are_the_whole_text_and_counts_are_exact(open_tiny, mode
 @pytest.mark.parametrize("model", MODELS)
 def test_batched_answers_equal_single_ones(open_tiny, model):
     engine = open_tiny(model)
-    prompts = [TAUGHT, UNTAUGHT, (Message("user", "Hi"),), (*UNTAUGHT, Message("assistant", "Ask."), *TAUGHT)]
+    prompts = [TAUGHT, UNTAUGHT, (Message("user", "Hi"),), CONVERSATION]
     options = GenerationOptions(max_tokens=24)
     assert engine.generate_batch(prompts, options) == [collect(engine.stream(prompt, options)) for prompt in prompts]
 
