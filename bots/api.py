@@ -52,6 +52,7 @@ TITLES = {400: "The request cannot be served", 401: "Log in first", 403: "Not al
           429: "Too many requests", 500: "Internal error", 503: "Not available", 504: "Too slow"}
 
 Short = Annotated[str, StringConstraints(max_length=200)]
+_BASE64 = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 ConversationId = Annotated[str, Path(pattern=r"^[0-9a-f]{24}$", description="Id of one of your conversations.")]
 
 
@@ -71,7 +72,8 @@ class TextPart(_Body):
 class ImageAddress(_Body):
     """An image as a data: URL; other addresses are refused, because the server fetches nothing for a caller."""
 
-    url: Annotated[str, StringConstraints(max_length=LARGEST_IMAGE_BYTES * 4 // 3 + 100)]
+    url: Annotated[str, StringConstraints(max_length=LARGEST_IMAGE_BYTES * 4 // 3 + 100), Field(
+        json_schema_extra={"pattern": f"^data:image/(png|jpeg|webp);base64,{_BASE64}$"})]
 
 
 class ImagePart(_Body):
@@ -99,7 +101,9 @@ class ChatBody(_Body):
     """POST /v1/chat/completions."""
 
     model: Annotated[str, StringConstraints(max_length=100)] = "coach"
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES)]
+    messages: Annotated[list[ChatMessage], Field(
+        min_length=1, max_length=MOST_MESSAGES, description="The last message of the user is answered.",
+        json_schema_extra={"contains": {"properties": {"role": {"const": "user"}}, "required": ["role"]}})]
     stream: StrictBool = False
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=1, description="One answer a request.")] = 1
@@ -137,7 +141,8 @@ class FileBody(_Body):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     media_type: Annotated[str, StringConstraints(max_length=100)] = "text/plain"
-    content_base64: Annotated[str, StringConstraints(max_length=LARGEST_FILE_BYTES * 4 // 3 + 8)]
+    content_base64: Annotated[str, StringConstraints(max_length=LARGEST_FILE_BYTES * 4 // 3 + 8), Field(
+        json_schema_extra={"pattern": f"^{_BASE64}$"})]
 
 
 class TurnBody(_Body):
@@ -161,7 +166,8 @@ class AskBody(_Body):
     """POST /api/ask. `conversation` keeps question and answer in one of your conversations."""
 
     question: Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
-    skill: Annotated[str, StringConstraints(max_length=40)] = "auto"
+    skill: Annotated[str, StringConstraints(max_length=40), Field(
+        description="One of GET /api/skills, `ask`, or `auto`: the one that fits.")] = "auto"
     options: Annotated[dict[Short, Annotated[str, StringConstraints(max_length=4000)]], Field(max_length=30)] = {}
     conversation: Annotated[str | None, StringConstraints(pattern=r"^[0-9a-f]{24}$")] = None
     profile: ProfileBody | None = None
@@ -254,8 +260,10 @@ def _chat_request(body: ChatBody, service: Service, user: str) -> domain.Request
     if name != "coach" or skill not in known:
         raise HTTPException(404, f"There is no model {body.model!r}. GET /v1/models lists them.")
     talk = [message for message in body.messages if message.role in {"user", "assistant"}]
-    if not talk or talk[-1].role != "user":
-        raise RequestError("The last message must be the user's question.")
+    while talk and talk[-1].role != "user":
+        talk.pop()
+    if not talk:
+        raise RequestError("There is no message of the user. Send one with the role `user`; the last such is answered.")
     texts = [_text_of(message) for message in talk]
     if len(texts[-1]) > LONGEST_TEXT:
         raise ContextOverflow(f"The question has {len(texts[-1]):,} characters; at most {LONGEST_TEXT:,} are read.")
@@ -382,7 +390,7 @@ def _add_ask(router: APIRouter, service: Service, find_user: Callable[[Request],
 def _ask_request(body: AskBody, service: Service, user: str) -> domain.Request:
     known = {"ask", "auto", *(spec.name for spec in service.coach.skills)}
     if body.skill not in known:
-        raise RequestError(f"There is no skill {body.skill!r}. Choose one of: {', '.join(sorted(known))}.")
+        raise HTTPException(404, f"There is no skill {body.skill!r}. Choose one of: {', '.join(sorted(known))}.")
     history = [Message(turn.role, turn.content) for turn in body.history]
     if body.conversation:
         if service.sessions.find_conversation(user, body.conversation) is None:
