@@ -75,7 +75,7 @@ def build_blocks(service: Service) -> gr.Blocks:
     """The page with all its tabs."""
     with gr.Blocks(title="Career coach", analytics_enabled=False, fill_width=True) as page:
         gr.HTML(apply_default_css=False, value=_header(service), elem_id="top")
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Chat", id="chat"):
                 chat = build_chat(service)
             for build in TABS:

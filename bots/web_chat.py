@@ -326,7 +326,7 @@ def render_empty(starters: Sequence[str]) -> str:
         '<section class="welcome"><h2>What would you like to know?</h2><p>I coach people who work, or want to work, in '
         "machine learning. I answer from documents and show where each sentence comes from. What they do not say, "
         f'I do not claim.</p><div class="starters">{cards}<button type="button" class="starter" data-act="tab" '
-        'data-tab="Gap and resume">Look at my resume</button></div></section>'
+        'data-tab="Resume">Look at my resume</button></div></section>'
     )
 
 

@@ -1,4 +1,4 @@
-"""The Gap and resume tab: readiness by area, every requirement with its two quotes, and the resume's review."""
+"""The Resume tab: readiness by area, every requirement with its two quotes, and the resume's review."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def build_gap(service: Service, tabs: gr.Tabs) -> None:
     """The components of the tab with their events."""
     catalogue = service.coach.catalogue
     reviews = next((skill.name for skill in service.coach.skills if skill.name.startswith("resume")), "")
-    with gr.Tab("Gap and resume", id="gap"), gr.Row():
+    with gr.Tab("Resume", id="gap"), gr.Row():
         with gr.Column(scale=2, min_width=260):
             gr.HTML(
                 apply_default_css=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -18,6 +19,7 @@ from coach.engines.select import find_card
 BITS = {"bfloat16": 16.0, "int8": 8.0, "4-bit": 4.5}
 _CONTEXTS = (1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 _COLOURS = ("#2f9d92", "#d0743c", "#7b8fd4", "#b58a2a", "#c0699f", "#6fa04f")
+_FACTS = ("Parameters", "Needs", "Context", "Reads", "Thinks", "Licence")
 _DASHES = ("", "9 4", "2 4", "12 4 2 4", "5 5", "1 3")
 
 
@@ -100,19 +102,16 @@ def render_table(cards: Sequence[ModelCard], memory_gb: float, tokens: int, prec
         star = ' <span class="badge">the coach\'s</span>' if card.mission else ""
         rows.append(
             f"<tr><td><strong>{render.escape(card.name)}</strong>{star}<br><small>{render.escape(card.maker)}</small></td>"
-            f"<td>{card.parameters / 1e9:.2f} B</td><td>{shown} {badge}</td><td>{_count(card.context_tokens)}</td>"
-            f"<td>{render.escape(', '.join(card.modalities))}</td><td>{_thinks(card)}</td>"
-            f"<td>{render.escape(card.licence.name)}<br><small>commercial: "
-            f"{render.escape(card.licence.commercial or '?')}</small></td></tr>"
+            + _cells_html(_FACTS, (
+                f"{card.parameters / 1e9:.2f} B", f"{shown} {badge}", _count(card.context_tokens),
+                render.escape(", ".join(card.modalities)), _thinks(card),
+                f"{render.escape(card.licence.name)}<br><small>commercial: "
+                f"{render.escape(card.licence.commercial or '?')}</small>"))
+            + "</tr>"
         )
-    heads = "".join(
-        f"<th>{name}</th>" for name in ("Model", "Parameters", "Needs", "Context", "Reads", "Thinks", "Licence")
-    )
+    heads = "".join(f"<th>{name}</th>" for name in ("Model", *_FACTS))
     body = "".join(rows) or '<tr><td colspan="7">No model fits these filters. Take one away.</td></tr>'
-    return (
-        f'<div class="sheet scroll-x"><h3>{len(rows)} models</h3><table class="facts-table"><thead><tr>{heads}</tr>'
-        f"</thead><tbody>{body}</tbody></table></div>"
-    )
+    return _table_html(f"{len(rows)} models", heads, body, kind="cards")
 
 
 def render_side_by_side(cards: Sequence[ModelCard], memory_gb: float, tokens: int, precision: str) -> str:
@@ -134,83 +133,135 @@ def render_side_by_side(cards: Sequence[ModelCard], memory_gb: float, tokens: in
         ("Good at", [render.escape(" ".join(card.strengths[:2])) for card in cards]),
         ("Mind", [render.escape(" ".join(card.limits[:2])) for card in cards]),
     ]
-    heads = "".join(f"<th>{render.escape(card.name)}</th>" for card in cards)
-    body = "".join(f"<tr><th>{name}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>" for name, cells in lines)
+    names = [render.escape(card.name) for card in cards]
+    heads = "".join(f"<th>{name}</th>" for name in ("", *names))
+    body = "".join(f"<tr><th>{name}</th>{_cells_html(names, cells)}</tr>" for name, cells in lines)
+    return _table_html("Side by side", heads, body)
+
+
+def _cells_html(labels: Sequence[str], cells: Sequence[str]) -> str:
+    """Table cells that carry the head of their column, which a phone shows beside each."""
+    return "".join(f'<td data-label="{label}"><div>{cell}</div></td>' for label, cell in zip(labels, cells, strict=True))
+
+
+def _table_html(title: str, heads: str, body: str, *, kind: str = "") -> str:
     return (
-        f'<div class="sheet scroll-x"><h3>Side by side</h3><table class="facts-table"><thead><tr><th></th>{heads}</tr>'
+        f'<div class="sheet scroll-x"><h3>{title}</h3><table class="facts-table stack {kind}"><thead><tr>{heads}</tr>'
         f"</thead><tbody>{body}</tbody></table></div>"
     )
 
 
 def draw_memory(cards: Sequence[ModelCard], memory_gb: float, tokens: int, precision: str) -> str:
-    """Memory needed against context length, one line a model, with the machine's memory as a limit, as SVG."""
-    lines = [
-        (
-            card,
-            [
+    """Memory needed against context length, one line a model, with the machine's memory as a limit, as SVG.
+
+    It is drawn twice: with the names at the lines' ends, and for a phone with a legend below.
+    """
+    curves = sorted(_curves(cards, precision), key=lambda curve: curve.points[-1][1])
+    if not curves:
+        return '<p class="hint">Choose a model whose geometry is published.</p>'
+    top = max(memory_gb * 1.1, *(need for curve in curves for _, need in curve.points)) * 1.05
+    legend = "".join(
+        f'<span><i style="background:{_COLOURS[number % 6]}"></i>{curve.name}</span> ' for number, curve in enumerate(curves)
+    )
+    wide, narrow = _Axes(top, right=700.0), _Axes(top, right=324.0)
+    return (
+        f'<div class="only-wide">{_memory_svg(curves, memory_gb, tokens, wide, width=930)}</div>'
+        f'<div class="only-narrow">{_memory_svg(curves, memory_gb, tokens, narrow, width=344)}'
+        f'<p class="legend" aria-hidden="true">{legend}</p></div>'
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """A model's escaped name, and (context in tokens, GiB) from its shortest to its longest context."""
+
+    name: str
+    points: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    """Where a context and a size in GiB lie on the picture; `top` is the largest size."""
+
+    top: float
+    right: float
+    left: float = 34.0
+    bottom: float = 318.0
+
+    def x(self, tokens: int) -> float:
+        return self.left + _CONTEXTS.index(tokens) * (self.right - self.left) / (len(_CONTEXTS) - 1)
+
+    def y(self, gib: float) -> float:
+        return self.bottom - gib / self.top * (self.bottom - 16)
+
+
+def _curves(cards: Sequence[ModelCard], precision: str) -> list[_Curve]:
+    curves = [
+        _Curve(
+            render.escape(card.name),
+            tuple(
                 (size, need)
                 for size in _CONTEXTS
                 if size <= (card.context_tokens or 0) and (need := need_gib(card, size, precision)) is not None
-            ],
+            ),
         )
         for card in cards
     ]
-    lines = [(card, points) for card, points in lines if points]
-    if not lines:
-        return '<p class="hint">Choose a model whose geometry is published.</p>'
-    top = max(memory_gb * 1.1, *(need for _, points in lines for _, need in points)) * 1.05
-    left, right, bottom, height = 56, 700, 318, 350
+    return [curve for curve in curves if curve.points]
 
-    def x(size: float) -> float:
-        return left + _CONTEXTS.index(int(size)) * (right - left) / (len(_CONTEXTS) - 1)
 
-    def y(gib: float) -> float:
-        return bottom - gib / top * (bottom - 16)
-
-    parts = []
-    step = next(size for size in (0.5, 1, 2, 4, 8, 16, 32, 64) if top / size <= 7)
-    for number in range(int(top / step) + 1):
-        gib = number * step
+def _memory_svg(curves: Sequence[_Curve], memory_gb: float, tokens: int, axes: _Axes, *, width: int) -> str:
+    named = width - axes.right > 100  # there is room for the names at the lines' ends
+    parts = [_grid_svg(memory_gb, tokens, axes)]
+    label_y = axes.bottom + 22.0
+    for number, curve in enumerate(curves):
+        colour, dash = _COLOURS[number % 6], _DASHES[number % 6]
+        path = " ".join(f"{axes.x(size):.1f},{axes.y(need):.1f}" for size, need in curve.points)
+        longest, most = curve.points[-1]
+        x, y = axes.x(longest), axes.y(most)
         parts.append(
-            f'<line class="grid" x1="{left}" x2="{right}" y1="{y(gib):.1f}" y2="{y(gib):.1f}"/><text class="faint" '
-            f'x="{left - 8}" y="{y(gib) + 5:.1f}" text-anchor="end" font-size="13">{gib:g}</text>'
+            f"<g><title>{curve.name}: {most:.1f} GiB at {longest:,} tokens</title>"
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="3" stroke-dasharray="{dash}"/>'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>'
         )
-    for size in _CONTEXTS:
-        parts.append(
-            f'<text class="faint" x="{x(size):.1f}" y="{bottom + 22}" text-anchor="middle" font-size="13">'
-            f"{size // 1024}k</text>"
-        )
-    parts.append(
-        f'<line class="limit" x1="{left}" x2="{right}" y1="{y(memory_gb):.1f}" y2="{y(memory_gb):.1f}"/>'
-        f'<text x="{left + 6}" y="{y(memory_gb) - 7:.1f}" font-size="13">my machine: {memory_gb:g} GB</text>'
+        if named:
+            label_y = min(y + 5, label_y - 17)
+            parts.append(
+                f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{axes.right + 10}" y2="{label_y - 5:.1f}" stroke="{colour}" '
+                f'stroke-width="1" opacity=".5"/>'
+                f'<text x="{axes.right + 14}" y="{label_y:.1f}" font-size="13">{curve.name}</text>'
+            )
+        parts.append("</g>")
+    return (
+        f'<svg class="figure" viewBox="0 0 {width} {axes.bottom + 32}" role="img" '
+        f'aria-label="Memory in GiB against context in tokens">{"".join(parts)}</svg>'
     )
+
+
+def _grid_svg(memory_gb: float, tokens: int, axes: _Axes) -> str:
+    """The scales, the machine's memory, and a band at the chosen context."""
+    step = next(size for size in (0.5, 1, 2, 4, 8, 16, 32, 64) if axes.top / size <= 7)
+    parts = [
+        f'<line class="grid" x1="{axes.left}" x2="{axes.right}" y1="{axes.y(gib):.1f}" y2="{axes.y(gib):.1f}"/>'
+        f'<text class="faint" x="{axes.left - 8}" y="{axes.y(gib) + 5:.1f}" text-anchor="end" font-size="13">{gib:g}</text>'
+        for gib in (number * step for number in range(int(axes.top / step) + 1))
+    ]
+    parts += [
+        f'<text class="faint" x="{axes.x(size):.1f}" y="{axes.bottom + 22}" text-anchor="middle" font-size="13">'
+        f"{size // 1024}k</text>"
+        for size in _CONTEXTS
+    ]
     if tokens in _CONTEXTS:
         parts.append(
-            f'<line class="grid" x1="{x(tokens):.1f}" x2="{x(tokens):.1f}" y1="16" y2="{bottom}" '
+            f'<line class="grid" x1="{axes.x(tokens):.1f}" x2="{axes.x(tokens):.1f}" y1="16" y2="{axes.bottom}" '
             'stroke-width="6" opacity=".6"/>'
         )
-    ends: list[float] = []
-    legend = ""
-    for position, (card, points) in enumerate(sorted(lines, key=lambda line: line[1][-1][1])):
-        colour, dash = _COLOURS[position % 6], _DASHES[position % 6]
-        path = " ".join(f"{x(size):.1f},{y(need):.1f}" for size, need in points)
-        legend += f'<span><i style="background:{colour}"></i>{render.escape(card.name)}</span> '
-        last_x, last_y = x(points[-1][0]), y(points[-1][1])
-        label_y = min([last_y + 5, *(end - 17 for end in ends[-1:])])
-        ends.append(label_y)
-        parts.append(
-            f"<g><title>{render.escape(card.name)}: {points[-1][1]:.1f} GiB at {points[-1][0]:,} tokens</title>"
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="3" stroke-dasharray="{dash}"/>'
-            f'<circle cx="{last_x:.1f}" cy="{last_y:.1f}" r="4" fill="{colour}"/>'
-            f'<line x1="{last_x:.1f}" y1="{last_y:.1f}" x2="{right + 10}" y2="{label_y - 5:.1f}" stroke="{colour}" '
-            f'stroke-width="1" opacity=".5"/>'
-            f'<text x="{right + 14}" y="{label_y:.1f}" font-size="13">{render.escape(card.name)}</text></g>'
-        )
-    return (
-        f'<div class="scroll-x"><svg class="figure" style="min-width:620px" viewBox="0 0 930 {height}" role="img" '
-        f'aria-label="Memory in GiB against context in tokens">{"".join(parts)}</svg></div>'
-        f'<p class="legend only-narrow" aria-hidden="true">{legend}</p>'
+    limit = axes.y(memory_gb)
+    parts.append(
+        f'<line class="limit" x1="{axes.left}" x2="{axes.right}" y1="{limit:.1f}" y2="{limit:.1f}"/>'
+        f'<text x="{axes.left + 6}" y="{limit - 7:.1f}" font-size="13">my machine: {memory_gb:g} GB</text>'
     )
+    return "".join(parts)
 
 
 def _chart_sheet(

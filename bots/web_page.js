@@ -157,8 +157,8 @@
     },
     "close-panel": closePanel,
     "forget-file": forgetFile,
-    tab: (b) => [...document.querySelectorAll("#tabs [role=tab], #tabs .overflow-dropdown button")]
-      .find((tab) => tab.textContent.trim() === b.dataset.tab && tab.closest(".visually-hidden") === null)?.click(),
+    tab: (b) => [...document.querySelectorAll("#tabs [role=tab]")]
+      .find((tab) => tab.textContent.trim() === b.dataset.tab)?.click(),
     theme: () => setTheme(!document.body.classList.contains("dark")),
   };
 

@@ -106,7 +106,7 @@ def walk(page: Any, url: str, camera: Camera) -> None:
     _bring(page, "#plan-picture")
     camera.take("plan")
 
-    _open_tab(page, "Gap and resume")
+    _open_tab(page, "Resume")
     page.set_input_files("#gap-resume input[type=file]", {
         "name": "resume.md", "mimeType": "text/markdown", "buffer": RESUME.encode()})
     page.wait_for_selector("#gap-resume .has-file")
@@ -161,13 +161,7 @@ def _timed(name: str, page: Any, selector: str) -> None:
 
 
 def _open_tab(page: Any, name: str) -> None:
-    """Press the tab, or find it behind the button of those that have no room."""
-    tab = page.get_by_role("tab", name=name, exact=True)
-    if not tab.first.is_visible():
-        page.click("#tabs .overflow-menu > button")
-        page.click(f"#tabs .overflow-dropdown button:has-text('{name}')")
-    else:
-        tab.first.click()
+    page.get_by_role("tab", name=name, exact=True).click()
     page.wait_for_timeout(300)
 
 

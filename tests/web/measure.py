@@ -178,7 +178,7 @@ def run_schemathesis(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{child.url}/openapi.json", "--max-examples",
                    "100", "--header", f"{USER_HEADER}: tester", "--checks", "all", "--exclude-checks", "ignored_auth",
                    "--continue-on-failure", "--seed", "1", "--no-color"]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tempfile.gettempdir())
         report = Path(tempfile.gettempdir()) / "schemathesis.txt"
         report.write_text(done.stdout + done.stderr, "utf-8")
         yield {"exit": done.returncode, "report": str(report), "summary": done.stdout.splitlines()[-30:]}

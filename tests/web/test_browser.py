@@ -257,7 +257,7 @@ def test_a_plan_is_drawn_ticked_off_and_planned_anew(visit: Visit) -> None:
 
 
 def test_a_resume_is_compared_and_leaves_nothing_on_disk(visit: Visit) -> None:
-    visit.open_tab("Gap and resume")
+    visit.open_tab("Resume")
     visit.page.set_input_files("#gap-resume input[type=file]", {
         "name": "resume.md", "mimeType": "text/markdown", "buffer": RESUME})
     visit.page.wait_for_selector("#gap-resume .has-file")
@@ -359,6 +359,26 @@ def test_phone_width_has_no_sideways_scroll_and_opens_sources_as_a_sheet(browser
     assert not visit.page.is_visible("#source-panel mark")
     visit.page.context.close()
     assert visit.complaints == visit.foreign == visit.dialogs == []
+
+
+def test_a_phone_reaches_every_tab_at_once_and_nothing_in_them_scrolls_sideways(browser: Any, server: Server) -> None:
+    visit = open_page(browser, server.url, viewport={"width": 390, "height": 800}, has_touch=True)
+    tabs = visit.page.get_by_role("tab")
+    assert tabs.all_inner_texts() == ["Chat", "Plan", "Resume", "Interview", "Models", "Profile"]
+    for tab in tabs.all():
+        tab.click()
+        visit.page.wait_for_timeout(300)  # the tab's own request fills it in
+        assert len({other.bounding_box()["y"] for other in tabs.all()}) == 1
+        assert visit.page.evaluate(SIDEWAYS) == []
+    visit.page.context.close()
+    assert visit.complaints == visit.foreign == visit.dialogs == []
+
+
+# What is wider than its place, whether it can be scrolled or is cut off at the window's edge.
+SIDEWAYS = """() => [...document.querySelectorAll('.gradio-container *')].filter((e) => e.offsetParent !== null)
+  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1
+    || (['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && e.scrollWidth > e.clientWidth + 1))
+  .map((e) => e.outerHTML.slice(0, 120))"""
 
 
 def test_the_keyboard_alone_asks_and_opens_a_source(visit: Visit) -> None:
