@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import threading
@@ -21,6 +22,7 @@ from coach.domain import Answer, Citation, Confidence, Passage, Request, Retriev
 from coach.settings import Settings, load_settings
 
 REPOSITORY = Path(__file__).parents[2]
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 GUIDE = """---
 title: "How do I become a machine learning engineer?"
 summary: "The steps to a machine learning job."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import threading
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 from coach.domain import Answer, Queued, Request
 from coach.engines.select import Abilities
 
-from .conftest import Server, Visit, make_answer, open_page, slow_script
+from .conftest import PIXEL, Server, Visit, make_answer, open_page, slow_script
 
 QUESTION = "Which projects should a beginner build?"
 RESUME = b"# Anna Example\n\nExperience\n- Wrote Python services for 5 years\n- Used SQL daily and pandas for reports\n"
@@ -30,9 +29,6 @@ def test_ask_stream_and_open_a_citation_with_the_words_it_rests_on(visit: Visit)
     assert visit.page.get_attribute("#source-panel .where a", "href") == "https://example.org/handbook"
     visit.page.keyboard.press("Escape")
     assert visit.page.evaluate("document.activeElement.classList.contains('cite')")
-
-
-PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 
 
 def test_a_picture_reaches_a_model_that_reads_images_and_is_not_kept(
