@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+import torch
+
 from coach.app import open_coach
 from coach.domain import Engine, Message
 from coach.engines.huggingface import HuggingFaceEngine
@@ -20,6 +23,16 @@ from .conftest import PIXEL, Visit, open_page, run_server
 QUESTION = "How do I become a machine learning engineer?"
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For tensors as small as a stand-in's, more threads mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_the_stand_in_of_gemma_reads_an_attached_picture(browser: Any, settings: Settings, tmp_path: Path) -> None:
     folder = build("gemma-3-4b-it", tmp_path)
     engine = HuggingFaceEngine(Weights("safetensors", folder), device="cpu", dtype="float32", context_tokens=4096)
