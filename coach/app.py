@@ -70,6 +70,7 @@ def open_coach(settings: Settings | None = None, *, progress: Report = _silent, 
         skills=skills,
         runner=_runner(settings, catalogue, embedder, skills, Database(settings.database)),
         models=NamedModels(settings, catalogue, progress),
+        phrase_embedder=_Remembering(embedder, settings.data_dir / "embeddings.sqlite"),
     )
     return Coach(parts)
 
@@ -199,7 +200,7 @@ class _Progress:
 
 
 class _Remembering:
-    """An embedder that keeps the vectors of the router's example phrases on disk: a second start embeds none."""
+    """An embedder that keeps the vectors of example phrases on disk: a second start embeds none."""
 
     def __init__(self, embedder: Embedder, path: Path) -> None:
         self._embedder = embedder

@@ -41,8 +41,9 @@ from coach.engines.select import Abilities, find_abilities
 from coach.errors import EngineError, RequestError
 from coach.retrieval.defuse import defuse
 from coach.retrieval.own import OwnPassages
-from coach.retrieval.search import IN_FIELD_COSINE, Evidence, proper_names, score_evidence, search
-from coach.skills.courtesy import courtesy
+from coach.retrieval.search import Evidence, contextual_query, is_outside, proper_names, score_evidence, search
+from coach.skills.courtesy import Courtesy, courtesy, decline
+from coach.skills.screen import LIKELY_UNSAFE, SURELY_UNSAFE, Screen
 from coach.verify import Verifier, split_sentences
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Parts:
     skills: tuple[SkillSpec, ...] = ()
     runner: SkillRunner | None = None
     models: NamedModels | None = None
+    phrase_embedder: Embedder | None = None  # the same one, remembering the vectors of example phrases
 
 
 class Coach:
@@ -117,6 +119,7 @@ class Coach:
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
         self._own = OwnPassages(parts.embedder)
+        self._screen = Screen(parts.phrase_embedder or parts.embedder)
 
     @property
     def settings(self) -> Settings:
@@ -191,6 +194,8 @@ class Coach:
         found = look(first=first)
         if roles := self._compared_roles(question, found):
             found = look(first=roles)
+        kind = self._screen.screen(contextual_query(question, history))
+        found = dataclasses.replace(found, outside=kind.outside, particulars=kind.particulars)
         return self._own.add_to(found, own, question, snapshot, count=count)
 
     def ask(self, request: Request | str, *, cancel: threading.Event | None = None) -> Answer:
@@ -262,15 +267,18 @@ class Coach:
     def _events(self, request: Request, cancel: threading.Event) -> Iterator[Event]:
         reply = courtesy(request.text) if request.skill in ("ask", "auto") and not request.attachments else None
         if reply is not None:
-            sentences = tuple(Sentence(text, verdict="computed") for text in reply.sentences)
-            for sentence in sentences:
-                yield SentenceReady(sentence, ())
-            yield Answer(reply.outcome, sentences, mode="courtesy", suggestions=STARTERS, confidence=Confidence(1.0, 1.0))
+            yield from _reply(reply)
             return
         runner = self._parts.runner
         skill = request.skill
         if skill == "auto":
             skill = runner.route(request) if runner else "ask"
+        # An answer to an interview question is graded, whatever it says.
+        if request.skill in ("ask", "auto") and skill != "interview" and not request.attachments:
+            screened = self._screen.screen(request.text)
+            if screened.unsafe >= SURELY_UNSAFE:
+                yield from _reply(decline(screened.kind))
+                return
         if skill != "ask" and runner is not None:
             yield from self._run_skill(dataclasses.replace(request, skill=skill), runner)
             return
@@ -300,7 +308,7 @@ class Coach:
         has_images = _has_images(request)
         covered = confidence >= self.settings.evidence_threshold
         if not covered and not has_images:
-            yield from self._decline(evidence, confidence, retrieve)
+            yield from self._decline(request.text, evidence, confidence, retrieve)
             return
         draft = _Draft(evidence, confidence, retrieve)
         model, notice = self._named_model(request)
@@ -325,7 +333,7 @@ class Coach:
             yield self._finish(draft, mode, "Stopped.")
             return
         if not covered:  # the model was asked about an image only, and nothing came of it
-            yield from self._decline(evidence, confidence, retrieve, notice, draft)
+            yield from self._decline(request.text, evidence, confidence, retrieve, notice, draft)
             return
         yield from self._quote(request, draft)
         yield self._finish(draft, "quote", notice)
@@ -435,10 +443,15 @@ class Coach:
         )
 
     def _decline(
-        self, evidence: Evidence, confidence: float, retrieve: float, notice: str = "", draft: _Draft | None = None
+        self, question: str, evidence: Evidence, confidence: float, retrieve: float, notice: str = "",
+        draft: _Draft | None = None,
     ) -> Iterator[Event]:
-        """Nothing that answers the question: say so and name what is near."""
-        outside = evidence.cosine < IN_FIELD_COSINE
+        """Nothing that answers the question: say so and name what is near. What looks unsafe then is not helped with."""
+        screened = self._screen.screen(question)
+        if screened.unsafe >= LIKELY_UNSAFE:
+            yield from _reply(decline(screened.kind))
+            return
+        outside = is_outside(evidence)
         near = list(dict.fromkeys(p.heading if p.heading.endswith("?") else p.title for p in evidence.passages))[:3]
         if outside:
             outcome: Outcome = "out_of_scope"
@@ -482,6 +495,14 @@ class _Draft:
         for passage in passages:
             self.cited.setdefault(passage.id, passage)
         return passages
+
+
+def _reply(reply: Courtesy) -> Iterator[Event]:
+    """The events of a reply that needs no evidence."""
+    sentences = tuple(Sentence(text, verdict="computed") for text in reply.sentences)
+    for sentence in sentences:
+        yield SentenceReady(sentence, ())
+    yield Answer(reply.outcome, sentences, mode="courtesy", suggestions=STARTERS, confidence=Confidence(1.0, 1.0))
 
 
 def _complete_sentences(text: str, done: int) -> tuple[list[str], int]:

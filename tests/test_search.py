@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -18,10 +19,12 @@ from coach.retrieval.search import (
     Filter,
     contextual_query,
     fuse,
+    is_outside,
     proper_names,
     rank,
     score_evidence,
     search,
+    word_coverage,
 )
 from coach.retrieval.snapshot import Snapshot, SnapshotReader, tokenize, write_snapshot
 
@@ -250,6 +253,33 @@ def test_questions_rank_by_how_well_they_are_covered(tiny_snapshot: Snapshot, ha
 def test_a_name_that_no_passage_has_is_missing(tiny_snapshot: Snapshot, hashing: HashingEmbedder) -> None:
     found = search(tiny_snapshot, hashing, "What does a data analyst at OpenAI in Oslo learn about SQL?", count=6)
     assert set(found.missing_names) == {"OpenAI", "Oslo"}
+
+
+def test_only_a_passage_that_names_the_subject_answers_for_it(tiny_snapshot: Snapshot) -> None:
+    pay = Passage("a#1", "Pay", "Salaries of engineers rise every year.", "a")
+    named = Passage("b#1", "Labs", "Researchers at Initech publish papers.", "b")
+    both = Passage("c#1", "Initech", "The salaries of engineers at Initech.", "c")
+    question = "The salaries of engineers at Initech?"
+    apart, missing = word_coverage(tiny_snapshot, question, (pay, named))
+    assert not missing
+    assert apart < word_coverage(tiny_snapshot, question, (pay, named, both))[0] == 1.0
+    assert word_coverage(tiny_snapshot, question, (pay,))[1] == ("Initech",)
+
+
+def test_a_term_in_capitals_that_the_library_knows_is_no_missing_name(tiny_snapshot: Snapshot) -> None:
+    drift = Passage("a#1", "Drift", "Data drift is a change of the inputs.", "a")
+    assert word_coverage(tiny_snapshot, "Is drift seen by SQL or by QXZV?", (drift,))[1] == ("QXZV",)
+
+
+def test_a_missing_version_counts_more_than_a_missing_name() -> None:
+    assert score_evidence(evidence(0.7, 0.8, ("Nova-9B",))) < score_evidence(evidence(0.7, 0.8, ("Nova",)))
+
+
+def test_a_question_like_those_outside_the_field_scores_lower() -> None:
+    plain = evidence(0.6, 0.7)
+    assert score_evidence(dataclasses.replace(plain, outside=0.5)) < score_evidence(plain)
+    assert score_evidence(dataclasses.replace(plain, particulars=0.5)) < score_evidence(plain)
+    assert is_outside(dataclasses.replace(plain, outside=0.9)) and not is_outside(plain)
 
 
 @pytest.mark.parametrize(

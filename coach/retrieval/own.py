@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LEAST_SCORE = 0.5
 """Evidence score from which a passage of one's own is used: what the library needs to be used at all."""
+NEUTRAL_LIKENESS = 0.2
+"""A note may hold what no guide does, so it does not count what kind of thing is asked for."""
 _VECTORS_KEPT = 5000
 
 
@@ -43,7 +45,8 @@ class OwnPassages:
         scored = []
         for passage, cosine in zip(own, cosines, strict=True):
             coverage, missing = word_coverage(snapshot, question, (passage,))
-            alone = dataclasses.replace(evidence, cosine=float(cosine), word_coverage=coverage, missing_names=missing)
+            alone = dataclasses.replace(evidence, cosine=float(cosine), word_coverage=coverage, missing_names=missing,
+                                        outside=NEUTRAL_LIKENESS, particulars=NEUTRAL_LIKENESS)
             scored.append((score_evidence(alone), float(cosine), passage))
         best = sorted((one for one in scored if one[0] >= LEAST_SCORE), key=lambda one: -one[0])[: max(1, count // 2)]
         if not best:
@@ -56,6 +59,7 @@ class OwnPassages:
             evidence, passages=passages, cosine=max(evidence.cosine, *(cosine for _, cosine, _ in best)),
             word_coverage=max(coverage, evidence.word_coverage),
             missing_names=tuple(name for name in evidence.missing_names if name in missing),
+            outside=min(evidence.outside, NEUTRAL_LIKENESS), particulars=min(evidence.particulars, NEUTRAL_LIKENESS),
         )
 
     def _embed(self, passages: Sequence[Passage]) -> Vectors:

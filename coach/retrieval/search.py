@@ -48,7 +48,11 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a question found. The first `compared` passages are the things that the question names to be compared."""
+    """What a question found. The first `compared` passages are the things that the question names to be compared.
+
+    `outside` and `particulars` say how much the question itself is like ones outside the field, and like ones about a
+    firm, a person or a day that guides seldom hold; coach/skills/screen.py measures them.
+    """
 
     passages: tuple[Passage, ...]
     cosine: float
@@ -57,6 +61,8 @@ class Evidence:
     query_vector: Vectors
     version: str
     compared: int = 0
+    outside: float = 0.0
+    particulars: float = 0.0
 
 
 def search(
@@ -192,17 +198,31 @@ def contextual_query(question: str, history: Sequence[Message]) -> str:
 def word_coverage(
     snapshot: Snapshot, question: str, passages: Sequence[Passage], explained: frozenset[str] = frozenset()
 ) -> tuple[float, tuple[str, ...]]:
-    """(IDF-weighted share of the question's words found in the passages, names in the question found in none)."""
-    found = {stem for p in passages
-             for stem in snapshot.stems(" ".join((p.title, p.heading, p.text, *p.topics, *p.asked_as)))}
-    found |= {stem for name in explained for stem in snapshot.stems(name)}
+    """(IDF-weighted share of the question's words that one passage holds, names in the question found in none).
+
+    Only passages that hold the question's rarest name count: what DeepMind pays is not answered by one passage that says
+    DeepMind and another one that says pay.
+    """
+    known = {stem for name in explained for stem in snapshot.stems(name)}
+    stems = [known.union(snapshot.stems(" ".join((p.title, p.heading, p.text, *p.topics, *p.asked_as)))) for p in passages]
+    texts = [f"{p.title} {p.heading} {p.text}".lower() for p in passages]
+    holders = {name: {row for row, text in enumerate(texts)
+                      if name.lower() in text or set(snapshot.stems(name)) <= stems[row]}
+               for name in proper_names(question)}
+    missing = tuple(name for name, rows in holders.items() if not rows and not _is_known_term(snapshot, name))
+    named = [name for name, rows in holders.items() if rows and name not in explained]
+    subject = max(named, key=lambda name: max(map(snapshot.idf, snapshot.stems(name)), default=0.0), default="")
+    rows = holders[subject] if subject else range(len(passages))
     wanted = {stem: snapshot.idf(stem) for stem in snapshot.stems(question)}
     total = sum(wanted.values())
-    covered = sum(weight for stem, weight in wanted.items() if stem in found)
-    everywhere = " ".join(f"{p.title} {p.heading} {p.text}" for p in passages).lower()
-    missing = tuple(name for name in proper_names(question) if name.lower() not in everywhere
-                    and not set(snapshot.stems(name)) <= found)
+    covered = max((sum(weight for stem, weight in wanted.items() if stem in stems[row]) for row in rows), default=0.0)
     return (covered / total if total else 0.0), missing
+
+
+def _is_known_term(snapshot: Snapshot, name: str) -> bool:
+    """Capitals such as HTTP that stand somewhere in the library are a term, not the name of somebody."""
+    unknown = math.log(len(snapshot.passages) + 1)
+    return name.isupper() and name.isalpha() and all(snapshot.idf(stem) < unknown - 1e-9 for stem in snapshot.stems(name))
 
 
 NO_NAMES = frozenset({"I", "I'm", "I've", "I'd", "I'll", "Hi", "Hello", "Hey", "Please", "Thanks", "Thank", "Cheers"})
@@ -224,18 +244,28 @@ def proper_names(question: str) -> list[str]:
 
 
 def score_evidence(evidence: Evidence) -> float:
-    """The probability that the passages can answer the question, from cosine, word coverage and missing names.
+    """How likely the passages can answer the question: cosine, word coverage, missing names, and what is asked for.
 
-    A logistic model; weights fitted by `python -m evals.calibrate evidence` on evals/cases/refusal.jsonl.
+    A logistic model fitted by `python -m evals.calibrate evidence`; its bias is set so that answers are seldom refused.
+    A missing name with a digit, a version, counts twice: nothing else is meant by it.
     """
+    missing = sum(2 if any(map(str.isdigit, name)) else 1 for name in evidence.missing_names)
     z = (EVIDENCE_WEIGHTS["bias"] + EVIDENCE_WEIGHTS["cosine"] * evidence.cosine
          + EVIDENCE_WEIGHTS["coverage"] * evidence.word_coverage
-         + EVIDENCE_WEIGHTS["missing"] * min(len(evidence.missing_names), 2))
+         + EVIDENCE_WEIGHTS["missing"] * min(missing, 2)
+         + EVIDENCE_WEIGHTS["outside"] * evidence.outside + EVIDENCE_WEIGHTS["particulars"] * evidence.particulars)
     return 1.0 / (1.0 + math.exp(-z))
 
 
-EVIDENCE_WEIGHTS = {"bias": -6.85, "cosine": 11.3, "coverage": 3.01, "missing": -5.35}
+def is_outside(evidence: Evidence) -> bool:
+    """Whether a question that is not answered lies outside the field, not merely outside the documents."""
+    return evidence.cosine < IN_FIELD_COSINE or evidence.outside > OUTSIDE_LIKENESS
+
+
+EVIDENCE_WEIGHTS = {"bias": -3.88, "cosine": 11.02, "coverage": 4.29, "missing": -4.26, "outside": -6.49,
+                    "particulars": -7.52}
 IN_FIELD_COSINE = 0.37
+OUTSIDE_LIKENESS = 0.5
 
 
 def _where(only: Filter) -> dict[str, object] | None:

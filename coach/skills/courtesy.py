@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from coach.skills.screen import Unsafe
+
 CAPABILITIES = (
     "I coach people who work, or want to work, in machine learning.",
     "Ask me about roles, skills, the way in, projects, deployment, getting hired, interviews and small language models.",
@@ -54,26 +56,44 @@ _LEAK = re.compile(
 _QUESTION_ABOUT = re.compile(r"\b(what is|explain|defen[cs]e|prevent|protect|detect|how (do|does|can) .* (defend|attack work))\b", re.I)
 
 
+_DECLINED: dict[Unsafe, tuple[str, ...]] = {
+    "crisis": (
+        "I am sorry that things are so hard right now.",
+        "I am a career coach and not the right help for this, but people are: please talk to someone you trust, or "
+        "to the emergency or crisis line of your country, today.",
+        "The question about work can wait until you are safe."),
+    "deception": (
+        "I do not help with deceiving an employer, because it costs people their jobs when it comes out.",
+        "I can help you to show honestly what you have, and to close the gap that worries you."),
+    "harm": ("I do not help with things that harm people.", CAPABILITIES[1]),
+    "leak": ("I keep to my task: answering questions about careers in machine learning from documents.", CAPABILITIES[1]),
+}
+
+
 def courtesy(text: str) -> Courtesy | None:
-    """The reply to small talk or to a request that is declined; None for everything else."""
-    if _CRISIS.search(text):
-        return Courtesy("blocked", (
-            "I am sorry that things are so hard right now.",
-            "I am a career coach and not the right help for this, but people are: please talk to someone you trust, or "
-            "to the emergency or crisis line of your country, today.",
-            "The question about work can wait until you are safe."))
-    if _DECEPTION.search(text) or _CHEATING.search(text):
-        return Courtesy("blocked", (
-            "I do not help with deceiving an employer, because it costs people their jobs when it comes out.",
-            "I can help you to show honestly what you have, and to close the gap that worries you."))
-    if _HARM.search(text) and not _QUESTION_ABOUT.search(text):
-        return Courtesy("blocked", ("I do not help with things that harm people.", CAPABILITIES[1]))
-    if _LEAK.search(text) and not _QUESTION_ABOUT.search(text):
-        return Courtesy("blocked", (
-            "I keep to my task: answering questions about careers in machine learning from documents.", CAPABILITIES[1]))
+    """The reply to small talk or to a request whose very words are declined; None for everything else."""
+    if kind := _unsafe_words(text):
+        return decline(kind)
     plain = re.sub(r"[^\w' ]+", " ", text.lower())
     plain = re.sub(r"\s+", " ", plain).strip()
     for pattern, reply in _REPLIES:
         if re.fullmatch(rf"(?:{pattern})", plain):
             return reply
     return None
+
+
+def decline(kind: Unsafe) -> Courtesy:
+    """The reply to what a coach does not help with."""
+    return Courtesy("blocked", _DECLINED[kind])
+
+
+def _unsafe_words(text: str) -> Unsafe | None:
+    if _CRISIS.search(text):
+        return "crisis"
+    if _DECEPTION.search(text) or _CHEATING.search(text):
+        return "deception"
+    if _QUESTION_ABOUT.search(text):
+        return None
+    if _HARM.search(text):
+        return "harm"
+    return "leak" if _LEAK.search(text) else None
