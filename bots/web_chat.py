@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
@@ -32,6 +33,9 @@ _PANEL = (
 )
 
 
+_TO_FILES = (
+    '<button type="button" class="small primary" data-act="tab" data-tab="Resume">Choose the file on the Resume tab</button>'
+)
 _PICTURE = ("Add a picture", "image/png,image/jpeg,image/webp", "PNG, JPEG or WebP; it is not kept")
 _ASKED_WITH_A_PICTURE = "Asked with a picture, which is not kept"
 
@@ -345,7 +349,7 @@ def render_turn(turn: Turn) -> str:
         f"{_question_html(turn.question, editable=True)}"
         f'<div class="answer {answer.outcome}">{_thinking_html(answer.thinking)}<div class="answer-body">'
         f"{render.render_sentences_html(answer.sentences, answer.citations)}</div>{_about_images_html(answer)}"
-        f'{_meter_html(answer)}{_suggestions_html(answer)}<div class="tools">'
+        f'{_meter_html(answer)}{_suggestions_html(answer)}<div class="tools">{_files_html(answer)}'
         '<button type="button" class="small" data-act="copy">Copy</button>'
         '<button type="button" class="small" data-act="retry">Ask again</button>'
         f'<button type="button" class="small" data-vote="up" aria-pressed="{pressed["up"]}">Helpful</button>'
@@ -423,15 +427,22 @@ def _meter_html(answer: Answer) -> str:
 def _suggestions_html(answer: Answer) -> str:
     if not answer.suggestions:
         return ""
-    label = "Ask next" if answer.outcome == "answered" else "The nearest I can answer"
-    # A heading path "X? > Y?" is asked by its last part.
-    asked = dict.fromkeys(text.split(" > ")[-1] for text in answer.suggestions)
+    asks_back = answer.mode == "computed" and answer.text.rstrip().endswith("?")
+    answered = "Choose one, or answer in your own words" if asks_back else "Ask next"
+    label = answered if answer.outcome == "answered" else "The nearest I can answer"
+    # A heading path "X? > Step 6: Y?" is asked by its last part without its number.
+    asked = dict.fromkeys(re.sub(r"^Steps? \d[^:]*: ", "", text.split(" > ")[-1]) for text in answer.suggestions)
     chips = "".join(
         f'<button type="button" class="chip" data-act="ask" data-text="{render.escape(text)}">'
         f"{render.escape(text)}</button>"
         for text in asked
     )
     return f'<div class="suggestions"><span>{label}</span>{chips}</div>'
+
+
+def _files_html(answer: Answer) -> str:
+    """Files are taken on another tab: where a review cites nothing, it has seen no resume."""
+    return _TO_FILES if answer.skill == "resume" and not answer.citations else ""
 
 
 def _thinking_html(thinking: str) -> str:

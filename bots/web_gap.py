@@ -159,18 +159,18 @@ def _row_html(row: GapRow) -> str:
     badge = f'<span class="badge {_BADGES.get(verdict, "miss")}">{render.escape(verdict)}</span>'
     asked = _quote_html(row.need_quote) or render.escape(row.need)
     have = _quote_html(row.have) or f'<span class="hint">{render.escape(row.why)}</span>'
-    return (
-        f"<tr><td><strong>{render.escape(row.name)}</strong><br><small>{render.escape(row.target)} level, importance "
-        f"{row.weight} of 3</small></td><td>{badge}</td><td>{asked}</td><td>{have}</td></tr>"
-    )
+    # A role's own sentence names level and importance; the words of an advertisement do not.
+    facts = f"<br><small>{render.escape(row.target)} level, importance {row.weight} of 3</small>" if row.need_quote else ""
+    name = f"<strong>{render.escape(row.name)}</strong>{facts}"
+    return f"<tr><td>{name}</td><td>{badge}</td><td>{asked}</td><td>{have}</td></tr>"
 
 
 def _quote_html(quote: Quote | None) -> str:
     if quote is None:
         return ""
-    start = quote.whole_line.find(quote.words)
-    spans = ((start, start + len(quote.words)),) if start >= 0 else ()
-    marked = render.highlight_html(quote.whole_line.strip()[:300] if start < 0 else quote.whole_line[:400], spans)
+    line = quote.whole_line.strip().removeprefix("- ")
+    start = line.find(quote.words)
+    marked = render.highlight_html(line[:400], ((start, start + len(quote.words)),) if start >= 0 else ())
     return f'<div class="quote source"><small>line {quote.line}</small>{marked}</div>'
 
 

@@ -27,6 +27,9 @@ element.addEventListener('click', (e) => {
 """
 
 
+_LABEL = "Your answer"
+
+
 def build_interview(service: Service, tabs: gr.Tabs) -> None:
     """The components of the tab with their events."""
     catalogue = service.coach.catalogue
@@ -55,7 +58,7 @@ def build_interview(service: Service, tabs: gr.Tabs) -> None:
                 elem_id="room",
             )
             said = gr.Textbox(
-                label="Your answer",
+                label=_LABEL,
                 lines=6,
                 max_length=6000,
                 visible=False,
@@ -77,7 +80,7 @@ def build_interview(service: Service, tabs: gr.Tabs) -> None:
         is_question = isinstance(answer, Answer)
         return {
             room: render_answer(answer),
-            said: gr.update(visible=is_question, value=""),
+            said: gr.update(visible=is_question, value="", label=_LABEL),
             send: gr.update(visible=is_question),
             before: _before_html(past),
             history: past,
@@ -85,13 +88,13 @@ def build_interview(service: Service, tabs: gr.Tabs) -> None:
 
     async def score(text: str, past: list[str], shown: str, request: gr.Request) -> dict[Any, Any]:
         if not text.strip():
-            return {room: gr.skip()}
+            return {said: gr.update(label='Your answer: write one first; "I don\'t know" is one too')}
         answer = await ask_skill(service, user_of(request), name, text, {}, session=_room(request))
         mine = f'<div class="question"><div class="asked">{render.escape(text)}</div></div>'
         past = [*past, f"{shown}{mine}"][-10:]
         return {
             room: render_answer(answer),
-            said: "",
+            said: gr.update(value="", label=_LABEL),
             before: _before_html(past),
             history: past,
             progress: look_back(request),

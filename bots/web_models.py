@@ -32,7 +32,7 @@ def build_models(service: Service, tabs: gr.Tabs) -> None:
         gr.HTML(apply_default_css=False, value=_answering_html(service), elem_id="models-now")
         with gr.Row():
             with gr.Column(scale=2, min_width=260):
-                memory = gr.Slider(1, 64, value=8, step=0.5, label="Memory of my machine, GB", elem_id="my-memory")
+                memory = gr.Slider(1, 64, value=8, step=0.5, label="Memory I have, GB", elem_id="my-memory")
                 context = gr.Dropdown([(f"{size:,} tokens", size) for size in _CONTEXTS], value=8192, label="Longest text")
                 bits = gr.Radio(list(BITS), value="4-bit", label="Precision of the weights", elem_id="models-bits")
                 wants = gr.CheckboxGroup(

@@ -5,6 +5,7 @@
   const closest = (node, selector) => node instanceof Element ? node.closest(selector) : null;
   const narrow = () => window.matchMedia("(max-width: 960px)").matches;
   let opener = null;
+  let hint = null;  // what the panel says before a source is opened
 
   function showSource(button) {
     const turn = closest(button, ".turn");
@@ -20,6 +21,7 @@
     document.querySelectorAll(".cite.open").forEach((b) => b.classList.remove("open"));
     turn.querySelectorAll(`.cite[data-n="${CSS.escape(button.dataset.n)}"]`).forEach((b) => b.classList.add("open"));
     const body = panel.querySelector(".panel-body");
+    hint = hint || body.innerHTML;
     body.replaceChildren(card.cloneNode(true));
     panel.classList.add("shown");
     opener = button;
@@ -32,6 +34,7 @@
     const panel = document.getElementById("source-panel");
     if (!panel || !panel.classList.contains("shown")) return;
     panel.classList.remove("shown");
+    panel.querySelector(".panel-body").innerHTML = hint;
     document.querySelectorAll(".cite.open").forEach((b) => b.classList.remove("open"));
     if (opener && opener.isConnected) opener.focus();
   }
@@ -136,6 +139,26 @@
     button.hidden = true;
   }
 
+  // After everything was deleted: nothing of it stays in the page either, and the new page says so.
+  window.coachStartAnew = (said) => {
+    localStorage.removeItem("coach-conversation");
+    sessionStorage.setItem("coach-said", said);
+    location.reload();
+  };
+
+  function showToast(said) {
+    const toast = document.createElement("div");
+    toast.id = "toast";
+    toast.setAttribute("role", "status");
+    const close = document.createElement("button");
+    close.type = "button";
+    close.className = "small";
+    close.textContent = "Close";
+    close.onclick = () => toast.remove();
+    toast.append(said, close);
+    document.body.append(toast);
+  }
+
   window.coachBringUp = (id) => { if (narrow()) document.getElementById(id).scrollIntoView({ behavior: "smooth" }); };
 
   const acts = {
@@ -183,20 +206,29 @@
     }
   });
 
+  // A source goes when its answer goes: another conversation was opened, or everything was deleted.
+  function closeOrphan() {
+    const shown = document.querySelector("#source-panel.shown .source");
+    const kept = [...document.querySelectorAll(".turn .sources .source")];
+    if (shown && !kept.some((card) => card.textContent === shown.textContent)) closePanel();
+  }
+
   let follow = true;
   window.addEventListener("scroll", () => {
     follow = window.innerHeight + window.scrollY > document.documentElement.scrollHeight - 160;
   }, { passive: true });
   new MutationObserver((changes) => {
-    if (!follow) return;
-    if (changes.some((c) => closest(c.target, "#live") || closest(c.target, "#thread"))) {
-      requestAnimationFrame(() => window.scrollTo({ top: document.documentElement.scrollHeight }));
-    }
+    if (!changes.some((c) => closest(c.target, "#live") || closest(c.target, "#thread"))) return;
+    requestAnimationFrame(closeOrphan);
+    if (follow) requestAnimationFrame(() => window.scrollTo({ top: document.documentElement.scrollHeight }));
   }).observe(document.documentElement, { childList: true, subtree: true, characterData: true });
 
   function begin() {
     document.documentElement.lang = "en";
     let kept = null;
+    let said = null;
+    try { said = sessionStorage.getItem("coach-said"); sessionStorage.removeItem("coach-said"); } catch { /* no storage */ }
+    if (said) showToast(said);
     try { kept = localStorage.getItem("coach-theme"); } catch { /* a browser without storage */ }
     if (kept) {
       const dark = kept === "dark";

@@ -15,6 +15,10 @@ from coach.domain import Answer
 from coach.skills.roadmap import Roadmap, Step, to_ics, to_markdown
 
 _ROW, _LEFT, _WIDTH, _TOP = 34, 250, 1000, 46
+_KEY = (
+    '<p class="hint">Pale steps are not asked for by the role itself: others build on them.<span class="only-wide"> A line '
+    "leads from a step to what builds on it; point at a step to see its own.</span></p>"
+)
 
 
 def build_plan(service: Service, tabs: gr.Tabs) -> None:
@@ -100,9 +104,9 @@ def build_plan(service: Service, tabs: gr.Tabs) -> None:
             "Calendar (.ics)", to_ics(roadmap, catalogue), "text/calendar", "plan.ics"
         ) + download_link("Markdown", to_markdown(roadmap, catalogue).encode(), "text/markdown", "plan.md")
         return {
-            picture: f'<div class="sheet"><h3>{_headline(roadmap, service)}</h3>'
+            picture: f'<div class="sheet"><h3>{_headline(roadmap, service)}</h3>{_left_out_html(roadmap)}'
             f'<div class="only-wide">{draw_timeline(roadmap)}</div>'
-            f'<div class="only-narrow">{draw_short_timeline(roadmap)}</div><p class="links">{links}</p></div>',
+            f'<div class="only-narrow">{draw_short_timeline(roadmap)}</div>{_KEY}<p class="links">{links}</p></div>',
             done: gr.update(choices=choices, value=list(finished), visible=bool(choices)),
             details: _steps_html(roadmap.steps)
             + f'<details class="thinking"><summary>In words, with sources</summary>{render_answer(answer)}</details>',
@@ -209,9 +213,20 @@ def _edge_svg(before: Step, before_row: int, after: Step, after_row: int, scale:
 def _headline(roadmap: Roadmap, service: Service) -> str:
     role = service.coach.catalogue.roles[roadmap.role].name
     return render.escape(
-        f"{role}, {roadmap.level}: {len(roadmap.steps)} steps, {roadmap.total_hours:.0f} hours, "
+        f"{role}, {roadmap.level}: {len(roadmap.steps)} steps, {sum(step.hours for step in roadmap.steps):.0f} hours, "
         f"{roadmap.weeks} weeks at {roadmap.hours_per_week:g} hours a week"
     )
+
+
+def _left_out_html(roadmap: Roadmap) -> str:
+    """What a deadline leaves no time for, and how many hours a week would."""
+    if not roadmap.left_out:
+        return ""
+    names = render.escape(", ".join(item.name for item in roadmap.left_out))
+    needed = f"; with {roadmap.needed_hours_per_week:g} hours a week all would" if roadmap.needed_hours_per_week else ""
+    hours = sum(item.hours for item in roadmap.left_out)
+    said = f"{len(roadmap.left_out)} more steps, {hours:.0f} hours, do not fit before {roadmap.deadline}{needed}"
+    return f'<p class="warning" role="status">{said}: {names}.</p>'
 
 
 def _weeks(step: Step) -> str:

@@ -81,28 +81,17 @@ def build_profile(service: Service, tabs: gr.Tabs) -> None:
         more = f" Not in the catalogue, so left out: {', '.join(missed)}." if missed else ""
         return _said(f"Saved.{more}")
 
-    def erase(confirmed: bool, request: gr.Request) -> tuple[Any, ...]:
-        if not confirmed:
-            return (*(gr.skip() for _ in fields), _said("Tick the box first."), gr.skip(), gr.skip())
-        deleted = service.forget(user_of(request))
-        return (
-            *_values(Profile()),
-            _said(f"Deleted: {deleted} records. Nothing about you is left."),
-            False,
-            gr.update(interactive=False),
-        )
+    def erase(request: gr.Request) -> str:
+        return _said(f"Deleted: {service.forget(user_of(request))} records. Nothing about you is left.")
 
     tab.select(load, None, fields, **PRIVATE, show_progress="hidden")
     save.click(keep, fields, said, **PRIVATE, show_progress="hidden")
     sure.change(
         lambda confirmed: gr.update(interactive=bool(confirmed)), sure, delete, **PRIVATE, show_progress="hidden"
     )
-    delete.click(erase, sure, [*fields, gone, sure, delete], **PRIVATE, show_progress="hidden").then(
-        None,
-        None,
-        None,
-        js="() => { localStorage.removeItem('coach-conversation'); window.coachBus('click', "
-        "{ act: 'open', conversation: '' }); }",
+    # What the other tabs still show, a chosen resume say, goes with the page.
+    delete.click(erase, None, gone, **PRIVATE, show_progress="hidden").then(
+        None, None, None, js="() => window.coachStartAnew(document.querySelector('#profile-gone').innerText)"
     )
 
 

@@ -105,9 +105,9 @@ class Capabilities:
         who = _who(request)
         with self._lock:
             waiting, last = self._open.get(who), self._last.get(who)
-        if waiting and not request.text.rstrip().endswith("?"):
-            return waiting[0]
         routed = self._find_route(request.text)
+        if waiting and not self._leaves(waiting[0], waiting[1].text("_asked"), request.text, routed):
+            return waiting[0]
         if last and self._follows(last, request, routed):
             return last.skill
         if last and routed.skill == ASK and not routed.question:
@@ -167,6 +167,15 @@ class Capabilities:
                 for who in [who for who in kept if who[0] == user]:
                     del kept[who]
         self._routed.cache_clear()
+
+    def _leaves(self, skill: str, asked: str, text: str, routed: Routed) -> bool:
+        """Whether a text asks something else instead of answering the skill; `asked` is the slot it asked for, if any."""
+        if text.rstrip().endswith("?"):
+            return True
+        if not asked or routed.values.text(asked) or len(text.split()) > LONGEST_FOLLOW_UP_WORDS:
+            return False
+        elsewhere = routed.skill not in (ASK, skill) and not routed.question
+        return elsewhere or slots.is_own_question(normalise(text))
 
     def _follows(self, last: _Turn, request: Request, routed: Routed) -> bool:
         """Whether a short text changes something of the last request ("and for data analyst?", "5 hours instead")."""

@@ -139,11 +139,9 @@ def walk(page: Any, url: str, camera: Camera) -> None:
     camera.take("profile")
     page.click("#profile-sure input")
     page.click("#profile-delete:not([disabled])")
-    _timed("delete", page, "#profile-gone:has-text('Nothing about you is left')")
-    camera.take("deleted")
-    _open_tab(page, "Chat")
+    _timed("delete", page, "#toast:has-text('Nothing about you is left')")
     page.wait_for_selector("#thread .starter")
-    camera.take("end")
+    camera.take("deleted")
 
 
 def half_an_answer(shown: str) -> str:

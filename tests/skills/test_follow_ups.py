@@ -26,6 +26,7 @@ FIRST = {
     "plan me to data analyst, 5 hours a week": "roadmap",
     "what do I lack for data scientist? I know SQL, Excel and Tableau": "skill_gap",
     "check my cv": "resume",
+    "plan my way": "roadmap",
     "which model for a 4 GB laptop, in German": "model_advisor",
     "grill me on SQL for data analyst": "interview",
 }
@@ -57,7 +58,7 @@ def session(catalogue: Catalogue) -> Session:
     return Session(catalogue)
 
 
-PLAN, GAP, REVIEW, ADVICE, GRILL = FIRST
+PLAN, GAP, REVIEW, _OPEN_PLAN, ADVICE, GRILL = FIRST
 
 
 @pytest.mark.parametrize(
@@ -192,6 +193,12 @@ def test_after_a_question_in_between_a_role_belongs_to_that_question(session: Se
     session.ask("what does a data engineer do?")
     assert session.ask("and for MLOps engineer?") == Answer("answered")
     assert isinstance(session.ask("6 hours a week instead").result, Roadmap)
+
+
+@pytest.mark.parametrize("text", ["grill me on SQL for data analyst", "tell me about attention"])
+def test_who_asks_for_something_else_is_not_held_to_the_value_that_was_asked_for(session: Session, text: str) -> None:
+    assert "Which role" in session.ask("plan my way").text
+    assert "Which role" not in session.ask(text).text
 
 
 def test_another_skill_takes_over(session: Session) -> None:

@@ -29,6 +29,10 @@ def test_ask_stream_and_open_a_citation_with_the_words_it_rests_on(visit: Visit)
     assert visit.page.get_attribute("#source-panel .where a", "href") == "https://example.org/handbook"
     visit.page.keyboard.press("Escape")
     assert visit.page.evaluate("document.activeElement.classList.contains('cite')")
+    assert "Every sentence carries a number" in visit.page.inner_text("#source-panel")
+    visit.page.click("#thread .cite >> nth=0")
+    visit.page.click("#new-talk")
+    visit.page.wait_for_selector("#source-panel:has-text('Every sentence carries a number')")  # not another talk's source
 
 
 def test_a_picture_reaches_a_model_that_reads_images_and_is_not_kept(
@@ -238,6 +242,13 @@ def test_a_failure_says_what_to_do(visit: Visit, server: Server) -> None:
     assert visit.page.is_visible("#ask")
 
 
+def test_a_review_without_a_resume_leads_to_where_files_are_taken(visit: Visit) -> None:
+    visit.ask("Review my resume")
+    visit.wait_for_answers(1)
+    visit.page.click("#thread .tools button:has-text('Choose the file')")
+    visit.page.wait_for_selector("#gap-resume .drop >> visible=true")
+
+
 def test_a_plan_is_drawn_ticked_off_and_planned_anew(visit: Visit) -> None:
     visit.open_tab("Plan")
     visit.page.click("#make-plan")
@@ -247,6 +258,9 @@ def test_a_plan_is_drawn_ticked_off_and_planned_anew(visit: Visit) -> None:
     visit.page.click("#plan-done label:has-text('Python') >> nth=0")
     visit.page.wait_for_function("n => document.querySelectorAll('#plan-picture svg .bar').length < n", arg=bars)
     assert visit.page.inner_text("#plan-picture h3") != before
+    visit.page.get_by_label("Ready by (optional)").fill("in 3 months")
+    visit.page.click("#make-plan")
+    visit.page.wait_for_selector("#plan-picture .warning:has-text('do not fit')")
     with visit.page.expect_download() as saved:
         visit.page.click("#plan-picture a:has-text('.ics')")
     assert saved.value.suggested_filename == "plan.ics"
@@ -268,6 +282,8 @@ def test_an_interview_question_is_answered_and_scored(visit: Visit) -> None:
     visit.page.click("#interview-begin")
     visit.page.wait_for_selector("#interview-answer textarea", timeout=20_000)
     assert not visit.page.query_selector("#room .cite, #room .source")  # its passage tells what a good answer says
+    visit.page.click("#interview-send")
+    visit.page.wait_for_selector("#interview-answer:has-text('write one first')")
     visit.page.fill("#interview-answer textarea", "Overfitting means that a model learns the noise of its training data.")
     visit.page.click("#interview-send")
     visit.page.wait_for_function(
@@ -313,6 +329,10 @@ def test_models_are_filtered_and_the_machines_memory_moves_the_limit(visit: Visi
 def test_the_profile_is_saved_and_everything_deleted(visit: Visit, server: Server) -> None:
     visit.ask(QUESTION)
     visit.wait_for_answers(1)
+    visit.open_tab("Resume")
+    visit.page.set_input_files("#gap-resume input[type=file]", {
+        "name": "resume.md", "mimeType": "text/markdown", "buffer": RESUME})
+    visit.page.wait_for_selector("#gap-resume .has-file")
     visit.open_tab("Profile")
     visit.page.wait_for_timeout(800)  # the stored profile is filled in first
     visit.page.fill("#profile-skills textarea", "python: strong, sql: basic")
@@ -322,10 +342,13 @@ def test_the_profile_is_saved_and_everything_deleted(visit: Visit, server: Serve
     assert [item.level for item in sessions.load_profile("local").skills] == ["strong", "basic"]
     visit.page.click("#profile-sure input")
     visit.page.click("#profile-delete:not([disabled])")
-    visit.page.wait_for_selector("#profile-gone:has-text('Nothing about you is left')")
+    visit.page.wait_for_selector("#toast:has-text('Nothing about you is left')")
     assert sessions.list_conversations("local") == ()
-    visit.open_tab("Chat")
     visit.page.wait_for_selector("#thread .starter")
+    visit.open_tab("Resume")
+    assert not visit.page.query_selector("#gap-resume .has-file")
+    visit.page.click("#toast button")
+    assert not visit.page.query_selector("#toast")
 
 
 def test_dark_mode_is_kept_and_readable(visit: Visit) -> None:
