@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -112,18 +112,18 @@ def extraction(
     from coach.app import open_catalogue
     from coach.settings import load_settings
     from evals.coach_under_test import eval_embedder
-    from evals.extraction import compare_extraction, load_extraction, score_extraction
+    from evals.extraction import Half, compare_extraction, load_extraction, score_extraction
 
     catalogue, embedder = open_catalogue(load_settings()), eval_embedder()
     compared = {case: compare_extraction(case, catalogue, embedder) for case in load_extraction()}
     report = {}
-    for held_out, half in ((False, "tuned on"), (True, "held out")):
+    for half in get_args(Half):
         for kind in ("resume", "job_ad", "all"):
-            found = [e for case, e in compared.items() if case.held_out == held_out and kind in ("all", case.kind)]
+            found = [e for case, e in compared.items() if case.half == half and kind in ("all", case.kind)]
             report[f"{half}, {kind}"] = _rounded(score_extraction(found))
     _print_arms(report, as_json)
     for case, wrong in compared.items():
-        if errors and not as_json and not case.held_out and (wrong.wrong or wrong.missed):
+        if errors and not as_json and case.half == "tuned on" and (wrong.wrong or wrong.missed):
             print(f"{case.id}: wrong {', '.join(wrong.wrong) or 'none'}; missed {', '.join(wrong.missed) or 'none'}")
 
 
@@ -138,6 +138,10 @@ def grading(as_json: Json = False) -> None:
     catalogue, embedder = open_catalogue(load_settings()), eval_embedder()
     report = {name: _rounded(measure_agreement(grade_cases(name, catalogue, embedder))) for name in SETS}
     _print_arms(report, as_json)
+
+
+SECONDS_BETWEEN_LINES = 30
+MODEL_FREE = frozenset({"retrieval", "grounding", "skills"})
 
 
 def _add_suite(name: str, text: str) -> None:
@@ -355,8 +359,10 @@ def _run_suites(
 
     def work() -> tuple[list[Any], list[Any], str]:
         earlier = load_results(compare) if compare else []
-        with coach_under_test(current_index=True, **settings) as coach:
-            results = [run_suite(SUITES[name], coach, limit=limit, log_dir=inspect) for name in names]
+        with coach_under_test(current_index=True, **settings, threads=_threads(names, settings)) as coach:
+            results = [
+                run_suite(SUITES[name], coach, limit=limit, log_dir=inspect, progress=_progress(name)) for name in names
+            ]
         results = _judged([result for result in results if result.cases], judge)
         return results, earlier, render_markdown(results, earlier)
 
@@ -377,6 +383,15 @@ def _run_suites(
     else:
         print(markdown)
         print(f"Report: {report_dir / 'report.html'}")
+
+
+def _threads(names: tuple[str, ...], settings: dict[str, Any]) -> int:
+    """What is set, else one thread where no model writes: texts are embedded one by one, and threads would only wait for
+    each other (the skills took six times the CPU time with two on a busy machine)."""
+    from coach.settings import load_settings
+
+    asks_no_model = set(names) <= MODEL_FREE or settings["mode"] == "quote" or settings["engine"] == "scripted"
+    return load_settings().threads or int(asks_no_model)
 
 
 def _judged(results: list[Any], judge: str | None) -> list[Any]:
@@ -417,18 +432,23 @@ def _print_arms(report: dict[str, dict[str, float]], as_json: bool) -> None:
 
 
 def _progress(what: str) -> Callable[[int, int], None]:
-    """A line on a terminal with rate and time left; silent elsewhere."""
-    if not sys.stderr.isatty():
-        return lambda done, total: None
+    """A line with rate and time left: kept current on a terminal, a new one every half minute elsewhere."""
     import time
 
-    started = time.monotonic()
+    started = shown = time.monotonic()
+    terminal = sys.stderr.isatty()
 
     def show(done: int, total: int) -> None:
-        rate = done / max(time.monotonic() - started, 1e-9)
+        nonlocal shown
+        now = time.monotonic()
+        if not terminal and now - shown < SECONDS_BETWEEN_LINES:
+            return
+        shown = now
+        rate = done / max(now - started, 1e-9)
         left = (total - done) / rate if rate else 0.0
-        sys.stderr.write(f"\r{what} {done}/{total}, {rate:.1f} a second, {left:.0f} s left ")
-        sys.stderr.write("\n" if done == total else "")
+        line = f"{what} {done}/{total}, {rate:.1f} a second, {left:.0f} s left "
+        sys.stderr.write(f"\r{line}" if terminal else f"{line}\n")
+        sys.stderr.write("\n" if terminal and done == total else "")
         sys.stderr.flush()
 
     return show

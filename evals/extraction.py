@@ -1,8 +1,8 @@
-"""Precision and recall of reading skills out of resumes and job advertisements, over evals/cases/extraction.jsonl."""
+"""Precision and recall of reading skills out of resumes and job advertisements, over the cases of evals/cases."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,13 +13,20 @@ from evals.cases import FOLDER
 from evals.retrieval import read_jsonl
 
 
+Half = Literal["tuned on", "held out", "fresh"]
+
+
 @dataclass(frozen=True, slots=True)
 class ExtractionCase:
-    """A text with the skills it names. `optional` ones are neither rewarded nor punished."""
+    """A text with the skills it names. `optional` ones are neither rewarded nor punished.
+
+    `half` tells what may be done with it: "tuned on", "held out" from tuning but measured more than once, or "fresh", which
+    another writer wrote later.
+    """
 
     id: str
     kind: Literal["resume", "job_ad"]
-    held_out: bool
+    half: Half
     text: str
     skills: frozenset[str]
     optional: frozenset[str]
@@ -47,12 +54,7 @@ class ExtractionScore:
 
 def load_extraction() -> tuple[ExtractionCase, ...]:
     """All cases."""
-    return tuple(
-        ExtractionCase(
-            row["id"], row["kind"], row["held_out"], row["text"], frozenset(row["skills"]), frozenset(row["optional"])
-        )
-        for row in read_jsonl(FOLDER / "extraction.jsonl")
-    )
+    return (*_read("extraction.jsonl"), *_read("extraction_fresh.jsonl", "fresh"))
 
 
 def compare_extraction(case: ExtractionCase, catalogue: Catalogue, embedder: Embedder | None) -> ExtractionErrors:
@@ -78,3 +80,11 @@ def score_extraction(errors: Sequence[ExtractionErrors]) -> ExtractionScore:
     return ExtractionScore(
         len(errors), right + missed, right / max(right + wrong, 1), right / max(right + missed, 1)
     )
+
+
+def _read(name: str, half: Half | None = None) -> Iterator[ExtractionCase]:
+    for row in read_jsonl(FOLDER / name):
+        own: Half = "held out" if row["held_out"] else "tuned on"
+        yield ExtractionCase(
+            row["id"], row["kind"], half or own, row["text"], frozenset(row["skills"]), frozenset(row["optional"])
+        )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coach.catalogue.tables import Catalogue
 from coach.domain import Embedder
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ASK = "ask"
 PHRASES = Path(__file__).with_name("phrases.yaml")
 # Chosen on evals/cases/routing.jsonl and phrases.yaml, one fitted and the other tried: see evals/LOG.md.
-RIDGE = 0.3
+RIDGE = 0.6
 WORDS_WEIGHT = 1.0
 BALANCE = 0.75  # 0: every phrase weighs the same; 1: every skill does
 LEAST_SCORE = 0.4
@@ -38,7 +38,8 @@ class _Fitted:
     """The column of each word, and what turns features into one score a skill."""
 
     words: Mapping[str, int]
-    weights: Vectors
+    by_meaning: Vectors
+    by_words: Vectors
     mean: Vectors
 
 
@@ -82,7 +83,8 @@ class Router:
         """`route` for many texts with one call of the embedder."""
         if self._fitted is None:
             self._fitted = self._fit()
-        scores = self._features(texts, self._fitted.words) @ self._fitted.weights + self._fitted.mean
+        meanings, bags = self._features(texts, self._fitted.words)
+        scores = meanings @ self._fitted.by_meaning + bags @ self._fitted.by_words + self._fitted.mean
         return [self._decide(text, row, today or date.today()) for text, row in zip(texts, scores, strict=True)]
 
     def _fit(self) -> _Fitted:
@@ -98,18 +100,22 @@ class Router:
         weight *= len(weight) / weight.sum()
         targets = np.eye(len(self._names))[labels]
         mean = (targets * weight[:, None]).sum(0) / weight.sum()
-        features = self._features(texts, words)
-        dual = np.linalg.solve(features @ features.T + RIDGE * np.diag(1 / weight), targets - mean)
-        return _Fitted(words, features.T @ dual, mean)
+        meanings, bags = self._features(texts, words)
+        gram = meanings @ meanings.T + (bags @ bags.T).toarray()
+        gram[np.diag_indices_from(gram)] += RIDGE / weight
+        dual = np.linalg.solve(gram.astype(np.float32), (targets - mean).astype(np.float32))
+        return _Fitted(words, meanings.T @ dual, bags.T @ dual, mean)
 
-    def _features(self, texts: Sequence[str], words: Mapping[str, int]) -> Vectors:
+    def _features(self, texts: Sequence[str], words: Mapping[str, int]) -> tuple[Vectors, Any]:
+        """One row a text: the embedding, and a sparse bag of words of length `WORDS_WEIGHT` or less."""
         import numpy as np
+        from scipy.sparse import csr_array
 
-        bags = np.zeros((len(texts), len(words)), dtype=np.float32)
-        for row, text in enumerate(texts):
-            bags[row, [words[word] for word in _words(text) if word in words]] = 1.0
-        bags *= WORDS_WEIGHT / np.maximum(np.linalg.norm(bags, axis=1, keepdims=True), 1.0)
-        return np.hstack([self._embedder.embed_queries([normalise(text) for text in texts]), bags])
+        found = [sorted(words[word] for word in _words(text) if word in words) for text in texts]
+        values = np.concatenate([np.full(len(row), WORDS_WEIGHT / max(len(row), 1) ** 0.5) for row in found])
+        ends = np.cumsum([0, *map(len, found)])
+        bags = csr_array((values, [column for row in found for column in row], ends), shape=(len(texts), len(words)))
+        return self._embedder.embed_queries([normalise(text) for text in texts]), bags
 
     def _decide(self, text: str, scores: Sequence[float], today: date) -> Route:
         values = parse_slots(text, self._catalogue, today) if self._catalogue else SlotValues()
