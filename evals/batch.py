@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from coach.domain import Answer, Profile, Request, SkillLevel
+from coach.engines.greedy import MOST_ROWS
 from coach.errors import CoachError, ConfigError, RequestError
 from coach.pipeline import Coach
 
@@ -55,27 +56,29 @@ def run_batch(
     out: Path,
     *,
     resume: bool = False,
-    workers: int = 1,
+    workers: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Summary:
     """Answer every row of `questions` into `out` (JSONL or Parquet).
 
     Each answer is on disk before the next one is counted, so that a kill loses at most the rows being answered;
-    `resume` goes on from there. Raises ConfigError when a file cannot be read or `out` is there and not resumed.
+    `resume` goes on from there. `workers` rows are asked at a time, 0 for as many as the engine answers together; what
+    the coach lets through at once is the limit. Raises ConfigError when a file cannot be read or `out` is there and not resumed.
     """
     rows = read_rows(questions)
     journal = out if out.suffix == ".jsonl" else out.with_name(out.name + ".partial.jsonl")
     done = _open_journal(journal, out, resume)
     waiting = [row for row in rows if row.id not in done]
-    groups = _group(waiting)
     started = time.perf_counter()
+    groups = _side_by_side(coach, _group(waiting))
+    workers = workers or rows_together(coach)
     lock = threading.Lock()
     finished = len(rows) - len(waiting)
     times: list[tuple[str, float]] = []
     known = {_key_of_record(record): record for record in done.values() if record.get("outcome") != "error"}
     progress(finished, len(rows))
 
-    with journal.open("a", encoding="utf-8") as file, ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+    with journal.open("a", encoding="utf-8") as file, ThreadPoolExecutor(max_workers=workers) as pool:
 
         def work(group: Sequence[Row]) -> None:
             nonlocal finished
@@ -108,6 +111,11 @@ def run_batch(
         round(60 * len(waiting) / seconds, 1) if waiting and seconds else 0.0,
         tuple((id_, round(s, 2)) for id_, s in sorted(times, key=lambda item: -item[1])[:5]),
     )
+
+
+def rows_together(coach: Coach) -> int:
+    """How many questions the coach's engine answers in the time of a few: those on transformers share forward passes."""
+    return MOST_ROWS if coach.mode == "write" and coach.engine().name == "huggingface" else 1
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -224,11 +232,28 @@ def _open_journal(journal: Path, out: Path, resume: bool) -> dict[str, dict[str,
 
 
 def _group(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows that ask the same are answered together; like beginnings stand side by side, so that prefixes are reused."""
+    """Rows that ask the same are answered together."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(_key(row), []).append(row)
-    return sorted(groups.values(), key=lambda group: _key(group[0]))
+    return list(groups.values())
+
+
+def _side_by_side(coach: Coach, groups: Sequence[list[Row]]) -> list[list[Row]]:
+    """Questions with the same best passages after each other: their prompts begin alike and are read once."""
+    if coach.mode != "write":
+        return list(groups)
+
+    def passages(group: list[Row]) -> tuple[str, ...]:
+        request = group[0].request
+        if request is None or request.skill != "ask":
+            return ()
+        try:
+            return tuple(passage.id for passage in coach.search(request.text).passages)
+        except Exception:  # it will fail again when the row is asked, and be told there
+            return ()
+
+    return sorted(groups, key=passages)
 
 
 def _key(row: Row) -> tuple[str, ...]:

@@ -288,18 +288,21 @@ def batch(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue after a stop; no row is lost or repeated.")
     ] = False,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Rows at a time; for remote engines.")] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Rows at a time; 0: as many as the engine answers together.")
+    ] = 0,
     as_json: Json = False,
     model: Model = None,
     engine: Engine = None,
     mode: Mode = None,
 ) -> None:
     """Answer a file of questions; a bad row becomes an error row and never stops the run."""
+    from coach.engines.greedy import MOST_ROWS
     from evals.batch import run_batch
     from evals.coach_under_test import coach_under_test
 
     def work() -> Any:
-        with coach_under_test(at_once=workers, **_settings(model, engine, mode)) as coach:
+        with coach_under_test(at_once=workers or MOST_ROWS, **_settings(model, engine, mode)) as coach:
             return run_batch(coach, questions, out, resume=resume, workers=workers, progress=_progress("answering"))
 
     summary = dataclasses.asdict(_guarded(work))

@@ -12,7 +12,6 @@ from coach.skills.mentions import extract_requirements, extract_skills
 from evals.cases import FOLDER
 from evals.retrieval import read_jsonl
 
-
 Half = Literal["tuned on", "held out", "fresh"]
 
 
