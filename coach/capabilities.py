@@ -112,6 +112,8 @@ class Capabilities:
             return last.skill
         if last and routed.skill == ASK and not routed.question:
             self._keep(self._last, who, dataclasses.replace(last, interrupted=True))
+        if slots.is_role(request.text, self._catalogue):
+            return ASK  # the name of a role says nothing of what to do about it
         return UNSURE if routed.question else routed.skill
 
     def run(
@@ -188,7 +190,9 @@ class Capabilities:
             filled -= NAMES
         if filled & SAID_ON_PURPOSE:
             return True
-        return bool(filled) and (bool(routed.question) or routed.skill in (ASK, last.skill))
+        return bool(filled) and (
+            bool(routed.question) or routed.skill in (ASK, last.skill) or slots.is_role(text, self._catalogue)
+        )
 
     def _keep(self, kept: OrderedDict[tuple[str, str], Any], who: tuple[str, str], value: object) -> None:
         with self._lock:

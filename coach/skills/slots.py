@@ -147,6 +147,13 @@ def role_level_in(text: str) -> str | None:
     return _LEVEL_WORDS[found[1].lower()] if found else None
 
 
+def is_role(text: str, catalogue: Catalogue) -> bool:
+    """Whether the text is a role or a level, or both, and nothing else: "MLOps engineer", "as a senior", "mid level"."""
+    levels = "|".join(sorted(map(re.escape, _LEVEL_WORDS), key=len, reverse=True))
+    name = re.sub(rf"^(?:and |for |as |an? )+|\b(?:{levels}|level)\b", "", text.strip(" .!?"), flags=re.I).strip(" ,")
+    return not name or catalogue.find_role(name) is not None
+
+
 def role_in(text: str, catalogue: Catalogue) -> str | None:
     """The id of the role that the text aims at: the last one after "become", "as a", "to"; else the first named."""
     aim = re.search(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import date
 
 import pytest
@@ -199,6 +200,19 @@ def test_after_a_question_in_between_a_role_belongs_to_that_question(session: Se
 def test_who_asks_for_something_else_is_not_held_to_the_value_that_was_asked_for(session: Session, text: str) -> None:
     assert "Which role" in session.ask("plan my way").text
     assert "Which role" not in session.ask(text).text
+
+
+@pytest.mark.parametrize("text", ["machine learning engineer", "as a senior data scientist", "mid level"])
+def test_a_role_by_itself_goes_on_with_what_was_asked_last(session: Session, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    session.ask(PLAN)
+    elsewhere = dataclasses.replace(session.capabilities._find_route(text), skill="skill_gap", question="")
+    monkeypatch.setattr(session.capabilities, "_find_route", lambda _: elsewhere)
+    assert session.ask(text).skill == "roadmap"
+
+
+def test_a_role_by_itself_is_a_plain_question_at_first(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FIRST, "machine learning engineer", "skill_gap")
+    assert session.ask("machine learning engineer") == Answer("answered")
 
 
 def test_another_skill_takes_over(session: Session) -> None:
