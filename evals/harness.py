@@ -8,7 +8,7 @@ import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,10 +57,20 @@ class SuiteResult:
         return {name: statistics.fmean(self.values(name).values()) for name in self.metrics()}
 
 
-def run_suite(suite: Suite, coach: Coach, *, limit: int | None = None, log_dir: Path | None = None) -> SuiteResult:
+def run_suite(
+    suite: Suite,
+    coach: Coach,
+    *,
+    limit: int | None = None,
+    log_dir: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> SuiteResult:
     """Run the trials one after another; with `log_dir` through inspect-ai, so that `inspect view` shows them."""
     trials = spread(suite.trials(coach), limit)
-    observed = _run_inspect(suite, coach, trials, log_dir) if log_dir else [suite.run(coach, t) for t in trials]
+    observed = _run_inspect(suite, coach, trials, log_dir) if log_dir else []
+    for trial in trials[len(observed) :]:
+        observed.append(suite.run(coach, trial))
+        progress(len(observed), len(trials))
     cases = tuple(
         CaseResult(t.id, t.question, t.group, o.values, o.answer, o.passages, o.notes, o.labels)
         for t, o in zip(trials, observed, strict=True)

@@ -247,14 +247,17 @@ def score_evidence(evidence: Evidence) -> float:
     """How likely the passages can answer the question: cosine, word coverage, missing names, and what is asked for.
 
     A logistic model fitted by `python -m evals.calibrate evidence`; its bias is set so that answers are seldom refused.
-    A missing name with a digit, a version, counts twice: nothing else is meant by it.
     """
-    missing = sum(2 if any(map(str.isdigit, name)) else 1 for name in evidence.missing_names)
     z = (EVIDENCE_WEIGHTS["bias"] + EVIDENCE_WEIGHTS["cosine"] * evidence.cosine
          + EVIDENCE_WEIGHTS["coverage"] * evidence.word_coverage
-         + EVIDENCE_WEIGHTS["missing"] * min(missing, 2)
+         + EVIDENCE_WEIGHTS["missing"] * count_missing(evidence.missing_names)
          + EVIDENCE_WEIGHTS["outside"] * evidence.outside + EVIDENCE_WEIGHTS["particulars"] * evidence.particulars)
     return 1.0 / (1.0 + math.exp(-z))
+
+
+def count_missing(names: Sequence[str]) -> int:
+    """Missing names, at most 2; one with a digit, a version, counts twice, as nothing else is meant by it."""
+    return min(sum(2 if any(map(str.isdigit, name)) else 1 for name in names), 2)
 
 
 def is_outside(evidence: Evidence) -> bool:
@@ -262,9 +265,9 @@ def is_outside(evidence: Evidence) -> bool:
     return evidence.cosine < IN_FIELD_COSINE or evidence.outside > OUTSIDE_LIKENESS
 
 
-EVIDENCE_WEIGHTS = {"bias": -3.88, "cosine": 11.02, "coverage": 4.29, "missing": -4.26, "outside": -6.49,
-                    "particulars": -7.52}
-IN_FIELD_COSINE = 0.37
+EVIDENCE_WEIGHTS = {"bias": -4.95, "cosine": 12.21, "coverage": 4.31, "missing": -4.42, "outside": -5.45,
+                    "particulars": -6.81}
+IN_FIELD_COSINE = 0.405
 OUTSIDE_LIKENESS = 0.5
 
 
