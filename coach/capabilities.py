@@ -207,9 +207,9 @@ class Capabilities:
     def _answer_open_question(
         self, spec: SkillSpec, request: Request, values: SlotValues, earlier: SlotValues
     ) -> SlotValues:
-        """A short text that follows "how many hours a week?" is the value of that slot."""
+        """A short text that follows "how many hours a week?" is the value of that slot. A form or a file says all itself."""
         asked = earlier.text("_asked")
-        if asked and not values.text(asked):
+        if asked and not values.text(asked) and not request.options and not request.attachments:
             return SlotValues((*values.pairs, (asked, request.text)))
         return values
 

@@ -268,6 +268,8 @@ def test_a_plan_is_drawn_ticked_off_and_planned_anew(visit: Visit) -> None:
 
 def test_a_resume_is_compared_and_leaves_nothing_on_disk(visit: Visit) -> None:
     visit.open_tab("Resume")
+    visit.page.click("#gap-compare")  # too early: nothing is there to compare yet
+    visit.page.wait_for_selector("#gap-found:has-text('attach your resume')")
     visit.page.set_input_files("#gap-resume input[type=file]", {
         "name": "resume.md", "mimeType": "text/markdown", "buffer": RESUME})
     visit.page.wait_for_selector("#gap-resume .has-file")
