@@ -21,7 +21,7 @@ from coach.domain import Answer, Attachment, Passage, Queued, Request, Retrieved
 from coach.engines.base import media_type
 from coach.errors import CoachError
 from coach.pipeline import LONGEST_QUESTION, STARTERS
-from coach.store.sessions import Conversation, Turn
+from coach.store.sessions import Conversation, Turn, new_conversation_id
 
 # A trigger of the page's script reaches Python through this hidden component.
 _BUS_SCRIPT = "window.coachBus = (kind, data) => trigger(kind, data);"
@@ -145,6 +145,8 @@ def build_chat(service: Service) -> ChatParts:
         flag = running.start(user, tab)
         found = sessions.find_conversation(user, talk)
         turns = sessions.load_turns(user, talk) if found else ()
+        # It is kept with its first answer; what a skill asks back then is remembered under its id.
+        talk = found.id if found else new_conversation_id()
         if position is not None:
             turns = turns[:position]
         yield {
@@ -191,7 +193,7 @@ def build_chat(service: Service) -> ChatParts:
             yield {live: render_problem(question, problem or "The answer ended early. Ask again."), **idle}
             return
         if found is None:
-            found = sessions.start_conversation(user)
+            found = sessions.start_conversation(user, conversation=talk)
         elif position is not None:
             sessions.drop_turns_from(user, found.id, position)
         if images:

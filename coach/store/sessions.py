@@ -51,6 +51,11 @@ class Turn:
     vote: str = ""
 
 
+def new_conversation_id() -> str:
+    """An id that nobody can guess."""
+    return secrets.token_hex(12)
+
+
 class Sessions:
     """Reads and writes what belongs to one user at a time; another user's ids are as unknown as invented ones."""
 
@@ -59,10 +64,10 @@ class Sessions:
 
     # -- conversations -------------------------------------------------------------------------------------------------
 
-    def start_conversation(self, user: str, title: str = "") -> Conversation:
-        """A new, empty conversation."""
+    def start_conversation(self, user: str, title: str = "", *, conversation: str = "") -> Conversation:
+        """A new, empty conversation, under the id of `new_conversation_id` that was asked under already, if any."""
         now = _now()
-        made = Conversation(secrets.token_hex(12), _title(title), now, now)
+        made = Conversation(conversation or new_conversation_id(), _title(title), now, now)
         with self._database.write() as connection:
             connection.execute(sa.insert(conversations).values(
                 id=made.id, user=user, title=made.title, created=now, updated=now))

@@ -242,6 +242,14 @@ def test_a_failure_says_what_to_do(visit: Visit, server: Server) -> None:
     assert visit.page.is_visible("#ask")
 
 
+def test_a_starter_that_asks_back_is_answered_by_a_button(visit: Visit) -> None:
+    visit.page.click("#thread .starter:has-text('plan')")
+    visit.wait_for_answers(1)
+    visit.page.click("#thread .chip:has-text('Data analyst')")
+    visit.wait_for_answers(2)
+    assert "to junior data analyst" in visit.page.inner_text("#thread .answer-body >> nth=1")
+
+
 def test_a_review_without_a_resume_leads_to_where_files_are_taken(visit: Visit) -> None:
     visit.ask("Review my resume")
     visit.wait_for_answers(1)
