@@ -277,9 +277,11 @@ def build_chat(service: Service) -> ChatParts:
         return render_talks(sessions.list_conversations(user_of(request), search=wanted), talk, searched=bool(wanted))
 
     def load(kept: str, request: gr.Request) -> dict[Any, Any]:
-        can = service.coach.abilities
+        can, user = service.coach.abilities, user_of(request)
+        shown_again = show(user, kept if isinstance(kept, str) else "")
+        # The page begins empty: to say so again would wipe a question that was faster than this.
         return {
-            **show(user_of(request), kept if isinstance(kept, str) else ""),
+            **(shown_again if shown_again[conversation] else {talks: shown_again[talks]}),
             extras: gr.update(visible=can.images or can.thinking),
             picture: gr.update(visible=can.images),
             think: gr.update(visible=can.thinking, value=service.settings.think),

@@ -190,6 +190,19 @@ def test_a_vote_is_kept_and_found_again_after_a_reload(visit: Visit, server: Ser
     assert QUESTION in visit.page.inner_text("#talk-list")
 
 
+def test_a_question_asked_before_the_page_is_filled_in_keeps_its_answer(visit: Visit) -> None:
+    held: list[Any] = []
+    visit.page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
+    visit.page.reload()
+    visit.page.wait_for_selector("#thread .starter")
+    visit.page.wait_for_function("typeof window.coachBus === 'function'")
+    visit.ask(QUESTION)
+    visit.wait_for_answers(1)
+    held[0].continue_()
+    visit.page.wait_for_timeout(1500)  # what fills the page in arrives late
+    assert visit.page.query_selector("#thread .cite")
+
+
 def test_edit_and_ask_again_replaces_the_turn(visit: Visit) -> None:
     visit.ask("What does a machine learning engineer earn?")
     visit.wait_for_answers(1)
