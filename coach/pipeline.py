@@ -262,6 +262,15 @@ class Coach:
         leads = list(dict.fromkeys(f"{role.guide}#lead" for role in roles))
         return leads if len(leads) > 1 and len(known) < len(roles) else []
 
+    def _of_named_role(self, question: str, evidence: Evidence) -> Sequence[Passage]:
+        """The passages without guides of other roles, where the question names one role: a manager's day is no engineer's."""
+        roles = self._parts.catalogue.roles.values()
+        named = {role.guide for role in named_in(question, roles)}
+        if len(named) != 1 or evidence.compared:
+            return evidence.passages
+        others = {role.guide for role in roles} - named
+        return [p for p in evidence.passages if p.document not in others] or evidence.passages
+
     # -- the steps ---------------------------------------------------------------------------------------------------
 
     def _events(self, request: Request, cancel: threading.Event) -> Iterator[Event]:
@@ -416,7 +425,7 @@ class Coach:
         yield SentenceReady(sentence, draft.cite(sentence))
 
     def _quote(self, request: Request, draft: _Draft) -> Iterator[Event]:
-        quotes = quote.choose_quotes(request.text, draft.evidence.query_vector, draft.evidence.passages,
+        quotes = quote.choose_quotes(request.text, draft.evidence.query_vector, self._of_named_role(request.text, draft.evidence),
                                      self._parts.embedder, split_sentences, compared=draft.evidence.compared)
         written = [sentence.text for sentence in draft.sentences]
         for item in quotes:

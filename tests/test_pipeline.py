@@ -94,6 +94,17 @@ def test_roles_that_a_question_compares_both_speak(make_coach: MakeCoach) -> Non
     assert len({passage.id for passage in one_guide.passages}) == len(one_guide.passages)
 
 
+def test_a_question_about_one_role_is_not_answered_from_the_guide_of_another(make_coach: MakeCoach) -> None:
+    coach = make_coach(mode="quote")
+    question = "Which tools does a data analyst or somebody like that use?"
+    found = coach.search(question, count=20)
+    assert {"path/analyst", "path/engineer"} <= {passage.document for passage in found.passages}
+    kept = {passage.document for passage in coach._of_named_role(question, found)}
+    assert "path/analyst" in kept
+    assert "path/engineer" not in kept
+    assert coach._of_named_role("Which tools are used?", found) == found.passages
+
+
 # -- write mode --------------------------------------------------------------------------------------------------------
 
 
