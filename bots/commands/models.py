@@ -67,8 +67,8 @@ def models_pull(context: typer.Context, name: str) -> None:
 
     settings = read_settings(context)
     with ProgressBar() as progress:
-        path = pull(_card(open_catalogue(settings), name), settings, progress)
-    console.print(f"{name} is at hand: {path}")
+        weights = pull(_card(open_catalogue(settings), name), settings, progress)
+    console.print(f"{name} is at hand: {weights.path} ({weights.gib:.2f} GiB)", soft_wrap=True)
 
 
 @app.command("fit")
