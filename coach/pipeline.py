@@ -334,7 +334,7 @@ class Coach:
         if draft.sentences:
             if cancel.is_set():
                 notice = "Stopped."
-            elif sum(len(sentence.text.split()) for sentence in draft.sentences) < SHORTEST_ANSWER_WORDS:
+            elif _is_short(draft) or _is_one_sided(draft):
                 yield from self._quote(request, draft)
             yield self._finish(draft, "write", notice)
             return
@@ -512,6 +512,16 @@ def _reply(reply: Courtesy) -> Iterator[Event]:
     for sentence in sentences:
         yield SentenceReady(sentence, ())
     yield Answer(reply.outcome, sentences, mode="courtesy", suggestions=STARTERS, confidence=Confidence(1.0, 1.0))
+
+
+def _is_short(draft: _Draft) -> bool:
+    return sum(len(sentence.text.split()) for sentence in draft.sentences) < SHORTEST_ANSWER_WORDS
+
+
+def _is_one_sided(draft: _Draft) -> bool:
+    """Whether something that the question compares is not spoken of."""
+    cited = {citation.passage for sentence in draft.sentences for citation in sentence.citations}
+    return any(passage.id not in cited for passage in draft.evidence.passages[:draft.evidence.compared])
 
 
 def _complete_sentences(text: str, done: int) -> tuple[list[str], int]:

@@ -105,6 +105,14 @@ def test_a_question_about_one_role_is_not_answered_from_the_guide_of_another(mak
     assert coach._of_named_role("Which tools are used?", found) == found.passages
 
 
+def test_a_model_that_speaks_of_one_compared_role_only_is_completed(make_coach: MakeCoach) -> None:
+    question = "What is the difference between a machine learning engineer and a data analyst?"
+    lead = make_coach(mode="quote").search(question).passages[0].text.split("\n")[-1]
+    answer = make_coach(f"{lead} [1]").ask(question)
+    assert answer.mode == "write"
+    assert {passage.document for passage in answer.citations} >= {"path/engineer", "path/analyst"}
+
+
 # -- write mode --------------------------------------------------------------------------------------------------------
 
 
