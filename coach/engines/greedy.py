@@ -61,7 +61,7 @@ class GreedyDecoder:
         self._last_states: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def add(self, row: Row) -> None:
-        """Put a row in line; call `run` after it."""
+        """Put a row in line; call `run` once for each row, after it was added."""
         self._waiting.append(row)
 
     def run(self, step_aside: Callable[[], bool] = lambda: False) -> None:
@@ -81,7 +81,6 @@ class GreedyDecoder:
                     self._tidy()
                 except BaseException as error:  # handed to the consumers, who would otherwise wait for ever
                     self._end_all(typed(error))
-                    return
 
     def close(self, error: BaseException) -> None:
         """Tell everybody in line."""
@@ -95,18 +94,18 @@ class GreedyDecoder:
             if row.flag():
                 raise Stopped
             cache, logits = self._read(row.prompt)
+            self._take(row, [int(logits.argmax())])
+            if row.ended:
+                raise Stopped
+            self._cache = cache if self._cache is None else _stacked(self._cache, cache)
+            self._rows.append(row)
         except Stopped:
-            return row.tokens.finish()
+            row.tokens.finish()
         except BaseException as error:  # as above
-            return row.tokens.finish(typed(error))
+            row.tokens.finish(typed(error))
         finally:
             for handle in handles:
                 handle.remove()
-        self._take(row, [int(logits.argmax())])
-        if row.ended:
-            return row.tokens.finish()
-        self._rows.append(row)
-        self._cache = cache if self._cache is None else _stacked(self._cache, cache)
 
     def _read(self, prompt: list[int]) -> tuple[Any, torch.Tensor]:
         """The keys and values of a prompt, and the scores of what follows it."""
@@ -214,8 +213,9 @@ def _shared(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def _stacked(rows: Any, row: Any) -> Any:
-    """The cache of several rows with one more; the shorter side is padded on the left."""
+    """A cache of several rows and one more; the shorter side is padded on the left."""
     import torch
+    from transformers import DynamicCache
 
     width = max(rows.get_seq_length(), row.get_seq_length())
 
@@ -223,6 +223,5 @@ def _stacked(rows: Any, row: Any) -> Any:
         padded = [torch.nn.functional.pad(states, (0, 0, width - states.shape[-2], 0)) for states in (one, other)]
         return torch.cat(padded)
 
-    for layer, new in zip(rows.layers, row.layers, strict=True):
-        layer.keys, layer.values = join(layer.keys, new.keys), join(layer.values, new.values)
-    return rows
+    return DynamicCache([(join(layer.keys, new.keys), join(layer.values, new.values))
+                         for layer, new in zip(rows.layers, row.layers, strict=True)])

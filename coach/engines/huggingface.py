@@ -88,8 +88,7 @@ class HuggingFaceEngine:
         text, splitter = self._detokenizer(), ThinkingSplitter(started=self._opens_thinking(inputs))
         produced: list[int] = []
         if self._is_greedy(messages, options):
-            self._decoder.add(self._row(inputs, options, flag, tokens))
-            self._submit(self._run_batch)
+            self._submit_row(self._row(inputs, options, flag, tokens))
         else:
             self._submit_alone(lambda: self._generate(inputs, options, flag, tokens), tokens)
         try:
@@ -109,8 +108,7 @@ class HuggingFaceEngine:
         encoded = [self._encode(messages, options) for messages in prompts]
         rows = [self._row(inputs, options, StopFlag(), TokenQueue()) for inputs in encoded]
         for row in sorted(rows, key=lambda row: row.prompt):  # like beginnings side by side
-            self._decoder.add(row)
-        self._submit(self._run_batch)
+            self._submit_row(row)
         return [self._completion(inputs, [id for ids in row.tokens for id in ids], options)
                 for inputs, row in zip(encoded, rows, strict=True)]
 
@@ -141,6 +139,10 @@ class HuggingFaceEngine:
     def _row(self, inputs: Inputs, options: GenerationOptions, flag: StopFlag, tokens: TokenQueue) -> Row:
         penalty = self._sampling(options).presence_penalty
         return Row(inputs["input_ids"][0].tolist(), options.max_tokens, flag, penalty, tokens)
+
+    def _submit_row(self, row: Row) -> None:
+        self._decoder.add(row)
+        self._submit(self._run_batch)
 
     def _run_batch(self) -> None:
         """Runs in the worker. Nobody joins a running batch while a request that must be alone waits."""

@@ -80,6 +80,7 @@ _SKILL_LEVEL_WORDS = {
     "expert": "expert",
 }
 
+_LEVEL = re.compile(r"\b(" + "|".join(map(re.escape, sorted(_LEVEL_WORDS, key=len, reverse=True))) + r")\b", re.I)
 _SKILL_LEVEL = re.compile(r"\b(" + "|".join(map(re.escape, sorted(_SKILL_LEVEL_WORDS, key=len, reverse=True))) + r")\b", re.I)
 
 
@@ -141,16 +142,14 @@ def deadline_in(text: str, today: date) -> date | None:
 
 def role_level_in(text: str) -> str | None:
     """junior, mid, senior or staff, where the text names one."""
-    found = re.search(
-        r"\b(" + "|".join(sorted(map(re.escape, _LEVEL_WORDS), key=len, reverse=True)) + r")\b", text, re.I
-    )
+    found = _LEVEL.search(text)
     return _LEVEL_WORDS[found[1].lower()] if found else None
 
 
 def is_role(text: str, catalogue: Catalogue) -> bool:
     """Whether the text is a role or a level, or both, and nothing else: "MLOps engineer", "as a senior", "mid level"."""
-    levels = "|".join(sorted(map(re.escape, _LEVEL_WORDS), key=len, reverse=True))
-    name = re.sub(rf"^(?:and |for |as |an? )+|\b(?:{levels}|level)\b", "", text.strip(" .!?"), flags=re.I).strip(" ,")
+    name = re.sub(r"^(?:and |for |as |an? )+", "", text.strip(" .!?"), flags=re.I)
+    name = re.sub(r"\blevel\b", "", _LEVEL.sub("", name), flags=re.I).strip(" ,")
     return not name or catalogue.find_role(name) is not None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -13,10 +13,11 @@ import pytest
 
 from coach.domain import Delta, Finished, GenerationOptions, Message, Sampling
 from coach.engines.base import alternate, collect
-from coach.engines.decoding import TokenQueue
+from coach.engines.decoding import StopFlag, TokenQueue
+from coach.engines.greedy import GreedyDecoder
 from coach.engines.huggingface import HuggingFaceEngine
 from coach.engines.weights import Weights
-from coach.errors import ContextOverflow, EngineUnavailable, RequestError, UnreadableFile
+from coach.errors import ContextOverflow, EngineError, EngineUnavailable, RequestError, UnreadableFile
 
 MODELS = ("gemma-3-270m-it", "qwen3-0.6b", "smollm3-3b", "qwen3-4b-instruct-2507", "gemma-3-4b-it")
 THINKING = ("qwen3-0.6b", "smollm3-3b")
@@ -108,6 +109,46 @@ def test_rows_that_come_and_go_get_the_answers_they_would_get_alone(open_tiny, m
         leaver.close()
         assert list(together) == alone
     assert max(rows for rows, _ in passes) > 4
+
+
+def test_a_batch_that_steps_aside_again_and_again_is_served_to_its_end(open_tiny, monkeypatch):
+    engine = open_tiny("qwen3-0.6b")
+    monkeypatch.setattr(engine, "_others", {Future()})  # somebody who must be alone is always in line
+    replies = []
+    thread = threading.Thread(target=lambda: replies.extend(engine.generate_batch([TAUGHT] * 12, GREEDY)), daemon=True)
+    thread.start()
+    thread.join(timeout=60)
+    assert [reply.text for reply in replies] == [REPLY] * 12
+
+
+def test_a_row_that_cannot_join_is_told_and_the_others_go_on(open_tiny, monkeypatch):
+    engine = open_tiny("qwen3-0.6b")
+    rows = [engine._row(engine._encode(messages, GREEDY), GREEDY, StopFlag(), TokenQueue()) for messages in (TAUGHT, UNTAUGHT)]
+    monkeypatch.setattr("coach.engines.greedy._stacked", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    decoder = GreedyDecoder(engine._checkpoint)
+    for row in rows:
+        decoder.add(row)
+    decoder.run()
+    list(rows[0].tokens)
+    assert engine._completion(engine._encode(TAUGHT, GREEDY), rows[0].produced, GREEDY).text == REPLY
+    with pytest.raises(EngineUnavailable, match="memory"):
+        list(rows[1].tokens)
+
+
+def test_a_failing_pass_is_told_to_every_row_in_it_and_the_next_in_line_is_served(open_tiny, monkeypatch):
+    engine = open_tiny("qwen3-0.6b")
+    step, failed = engine._decoder._step, []
+
+    def fail_once():
+        if not failed:
+            failed.append(len(engine._decoder._rows))
+            raise RuntimeError("no such thing")
+        step()
+
+    monkeypatch.setattr(engine._decoder, "_step", fail_once)
+    with pytest.raises(EngineError, match="no such thing"):
+        collect(engine.stream(TAUGHT, GREEDY))
+    assert collect(engine.stream(TAUGHT, GREEDY)).text == REPLY
 
 
 @pytest.mark.parametrize("model", MODELS)
