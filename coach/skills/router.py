@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from coach.catalogue.tables import Catalogue
 from coach.domain import Embedder
 from coach.skills import slots
 from coach.skills.base import SkillSpec, SlotValues
 from coach.skills.model_advisor import Need, parse_need
+from coach.skills.ridge import Ridge, fit_ridge
 
 if TYPE_CHECKING:
     from coach.domain import Vectors
@@ -24,23 +25,12 @@ ASK = "ask"
 PHRASES = Path(__file__).with_name("phrases.yaml")
 # Chosen on evals/cases/routing.jsonl and phrases.yaml, one fitted and the other tried: see evals/LOG.md.
 RIDGE = 0.6
-WORDS_WEIGHT = 1.0
 BALANCE = 0.75  # 0: every phrase weighs the same; 1: every skill does
 LEAST_SCORE = 0.4
 SURE_MARGIN = 0.08
 # Between a skill and a plain question, answering is never wrong.
 ASK_MARGIN = 0.15
 LEAST_PHRASES_WITH_WORD = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    """The column of each word, and what turns features into one score a skill."""
-
-    words: Mapping[str, int]
-    by_meaning: Vectors
-    by_words: Vectors
-    mean: Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +63,7 @@ class Router:
         self._names = (ASK, *self._specs)
         self._texts = [(text, ASK) for text in phrases[ASK]]
         self._texts += [(text, spec.name) for spec in specs for text in (*spec.examples, *phrases[spec.name])]
-        self._fitted: _Fitted | None = None
+        self._fitted: Ridge | None = None
 
     def route(self, text: str, *, today: date | None = None) -> Route:
         """The skill, how sure, and the slots that the text fills."""
@@ -83,39 +73,20 @@ class Router:
         """`route` for many texts with one call of the embedder."""
         if self._fitted is None:
             self._fitted = self._fit()
-        meanings, bags = self._features(texts, self._fitted.words)
-        scores = meanings @ self._fitted.by_meaning + bags @ self._fitted.by_words + self._fitted.mean
+        scores = self._fitted.score(self._embed(texts), [_words(text) for text in texts])
         return [self._decide(text, row, today or date.today()) for text, row in zip(texts, scores, strict=True)]
 
-    def _fit(self) -> _Fitted:
-        """Weighted ridge regression in its dual form; skills with few phrases weigh more by phrase."""
-        import numpy as np
-
+    def _fit(self) -> Ridge:
         texts = [text for text, _ in self._texts]
-        counts = Counter(word for text in texts for word in _words(text))
+        words = [_words(text) for text in texts]
+        counts = Counter(word for text in words for word in text)
         known = sorted(word for word, count in counts.items() if count >= LEAST_PHRASES_WITH_WORD)
-        words = {word: column for column, word in enumerate(known)}
-        labels = np.array([self._names.index(name) for _, name in self._texts])
-        weight = 1.0 / np.bincount(labels)[labels] ** BALANCE
-        weight *= len(weight) / weight.sum()
-        targets = np.eye(len(self._names))[labels]
-        mean = (targets * weight[:, None]).sum(0) / weight.sum()
-        meanings, bags = self._features(texts, words)
-        gram = meanings @ meanings.T + (bags @ bags.T).toarray()
-        gram[np.diag_indices_from(gram)] += RIDGE / weight
-        dual = np.linalg.solve(gram.astype(np.float32), (targets - mean).astype(np.float32))
-        return _Fitted(words, meanings.T @ dual, bags.T @ dual, mean)
+        labels = [self._names.index(name) for _, name in self._texts]
+        return fit_ridge(
+            self._embed(texts), words, labels, known, classes=len(self._names), strength=RIDGE, balance=BALANCE)
 
-    def _features(self, texts: Sequence[str], words: Mapping[str, int]) -> tuple[Vectors, Any]:
-        """One row a text: the embedding, and a sparse bag of words of length `WORDS_WEIGHT` or less."""
-        import numpy as np
-        from scipy.sparse import csr_array
-
-        found = [sorted(words[word] for word in _words(text) if word in words) for text in texts]
-        values = np.concatenate([np.full(len(row), WORDS_WEIGHT / max(len(row), 1) ** 0.5) for row in found])
-        ends = np.cumsum([0, *map(len, found)])
-        bags = csr_array((values, [column for row in found for column in row], ends), shape=(len(texts), len(words)))
-        return self._embedder.embed_queries([normalise(text) for text in texts]), bags
+    def _embed(self, texts: Sequence[str]) -> Vectors:
+        return self._embedder.embed_queries([normalise(text) for text in texts])
 
     def _decide(self, text: str, scores: Sequence[float], today: date) -> Route:
         values = parse_slots(text, self._catalogue, today) if self._catalogue else SlotValues()

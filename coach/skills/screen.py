@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from coach.skills.ridge import Ridge, fit_ridge
 from coach.skills.router import load_phrases, normalise
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ class Screened:
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    words: Mapping[str, int]
-    weights: Vectors
-    mean: Vectors
+    """Scores of each kind, and the vectors of the examples, the unsafe ones apart."""
+
+    ridge: Ridge
     unsafe: Vectors
     others: Vectors
 
@@ -93,29 +94,21 @@ def load_examples() -> tuple[list[str], list[str]]:
 
 
 def fit(vectors: Vectors, texts: Sequence[str], kinds: Sequence[str]) -> _Fitted:
-    """Weighted ridge regression in its primal form; kinds with few examples weigh more by example."""
+    """The examples, with their vectors, learnt. Words of the field alone tell nothing and are left out."""
     import numpy as np
 
-    counts = Counter(word for text, kind in zip(texts, kinds, strict=True) if kind != FIELD for word in _words(text))
+    words = [_words(text) for text in texts]
+    counts = Counter(word for text, kind in zip(words, kinds, strict=True) if kind != FIELD for word in text)
     known = sorted(word for word, count in counts.items() if count >= LEAST_EXAMPLES_WITH_WORD)
-    words = {word: column for column, word in enumerate(known)}
-    labels = np.array([KINDS.index(kind) for kind in kinds])
-    weight = 1.0 / np.bincount(labels, minlength=len(KINDS))[labels] ** BALANCE
-    weight *= len(weight) / weight.sum()
-    targets = np.eye(len(KINDS))[labels]
-    mean = (targets * weight[:, None]).sum(0) / weight.sum()
-    features = np.hstack([vectors, _bags(texts, words)])
-    weighted = features * weight[:, None]
-    solved = np.linalg.solve(features.T @ weighted + RIDGE * np.eye(features.shape[1]), weighted.T @ (targets - mean))
-    unsafe = labels < len(UNSAFE)
-    return _Fitted(words, solved, mean, vectors[unsafe], vectors[~unsafe])
+    labels = [KINDS.index(kind) for kind in kinds]
+    unsafe = np.array(labels) < len(UNSAFE)
+    ridge = fit_ridge(vectors, words, labels, known, classes=len(KINDS), strength=RIDGE, balance=BALANCE)
+    return _Fitted(ridge, vectors[unsafe], vectors[~unsafe])
 
 
 def judge(fitted: _Fitted, vectors: Vectors, texts: Sequence[str]) -> list[Screened]:
     """What the fitted screen says of texts with their vectors."""
-    import numpy as np
-
-    scores = np.hstack([vectors, _bags(texts, fitted.words)]) @ fitted.weights + fitted.mean
+    scores = fitted.ridge.score(vectors, [_words(text) for text in texts])
     nearer = _nearest(vectors, fitted.unsafe) - _nearest(vectors, fitted.others)
     return [
         Screened(float(row[: len(UNSAFE)].sum() + near), UNSAFE[int(row[: len(UNSAFE)].argmax())],
@@ -130,17 +123,6 @@ def _nearest(vectors: Vectors, examples: Vectors) -> Vectors:
 
     nearest: Vectors = np.sort(vectors @ examples.T, axis=1)[:, -NEIGHBOURS:].mean(axis=1)
     return nearest
-
-
-def _bags(texts: Sequence[str], words: Mapping[str, int]) -> Vectors:
-    """A unit row of the known words of each text, shape (len(texts), len(words))."""
-    import numpy as np
-
-    bags = np.zeros((len(texts), len(words)), dtype=np.float32)
-    for row, text in enumerate(texts):
-        bags[row, [words[word] for word in _words(text) if word in words]] = 1.0
-    unit: Vectors = bags / np.maximum(np.linalg.norm(bags, axis=1, keepdims=True), 1.0)
-    return unit
 
 
 def _words(text: str) -> set[str]:
