@@ -93,9 +93,12 @@ def load_checkpoint(
         processor = auto_processor.from_pretrained(**location) if takes_images else None
         tokenizer = processor.tokenizer if processor else transformers.AutoTokenizer.from_pretrained(**location)
         model = model.to(device).eval().requires_grad_(False)
-        model.get_output_embeddings().register_forward_pre_hook(_as_matrix)
         if device == "cpu":
+            from coach.engines.packed import pack_linear_layers
+
             use_grouped_attention(model)
+            pack_linear_layers(model)
+        model.get_output_embeddings().register_forward_pre_hook(_as_matrix)
     if not tokenizer.chat_template and not getattr(processor, "chat_template", None):
         raise EngineUnavailable(f"{weights.path} has no chat template: it is a base model. Choose an instruct model.")
     published = model.generation_config
