@@ -355,6 +355,7 @@ def _run_suites(
     judge: str | None = None,
     mlflow: str | None = None,
 ) -> None:
+    from coach.engines.greedy import MOST_ROWS
     from evals.coach_under_test import coach_under_test
     from evals.harness import load_results, run_suite, save_results
     from evals.report import render_html, render_markdown
@@ -362,7 +363,8 @@ def _run_suites(
 
     def work() -> tuple[list[Any], list[Any], str]:
         earlier = load_results(compare) if compare else []
-        with coach_under_test(current_index=True, **settings, threads=_threads(names, settings)) as coach:
+        threads = _threads(names, settings)
+        with coach_under_test(current_index=True, at_once=MOST_ROWS, **settings, threads=threads) as coach:
             results = [
                 run_suite(SUITES[name], coach, limit=limit, log_dir=inspect, progress=_progress(name)) for name in names
             ]

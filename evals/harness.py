@@ -9,6 +9,7 @@ import platform
 import statistics
 import subprocess
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from coach.errors import ConfigError
 from coach.pipeline import Coach
+from evals.batch import rows_together
 from evals.trial import SEED, Observation, Suite, Trial, spread
 
 # Values of a case from which the risk-coverage curve is drawn; their means are properties of the sample.
@@ -65,12 +67,17 @@ def run_suite(
     log_dir: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SuiteResult:
-    """Run the trials one after another; with `log_dir` through inspect-ai, so that `inspect view` shows them."""
+    """Run as many trials at a time as the engine answers together, one where time is measured.
+
+    With `log_dir` through inspect-ai, so that `inspect view` shows them.
+    """
     trials = spread(suite.trials(coach), limit)
-    observed = _run_inspect(suite, coach, trials, log_dir) if log_dir else []
-    for trial in trials[len(observed) :]:
-        observed.append(suite.run(coach, trial))
-        progress(len(observed), len(trials))
+    at_once = 1 if suite.name == "latency" else rows_together(coach)
+    observed = _run_inspect(suite, coach, trials, log_dir, at_once) if log_dir else []
+    with ThreadPoolExecutor(at_once) as pool:
+        for observation in pool.map(lambda trial: suite.run(coach, trial), trials[len(observed) :]):
+            observed.append(observation)
+            progress(len(observed), len(trials))
     cases = tuple(
         CaseResult(t.id, t.question, t.group, o.values, o.answer, o.passages, o.notes, o.labels)
         for t, o in zip(trials, observed, strict=True)
@@ -131,7 +138,9 @@ def _case(row: dict[str, Any]) -> CaseResult:
     )
 
 
-def _run_inspect(suite: Suite, coach: Coach, trials: Sequence[Trial], log_dir: Path) -> list[Observation]:
+def _run_inspect(
+    suite: Suite, coach: Coach, trials: Sequence[Trial], log_dir: Path, at_once: int
+) -> list[Observation]:
     """The same trials as an inspect-ai task: our coach is the solver, our scores the scorer."""
     try:
         import anyio
@@ -176,7 +185,7 @@ def _run_inspect(suite: Suite, coach: Coach, trials: Sequence[Trial], log_dir: P
     ]
     task = Task(dataset=MemoryDataset(samples), solver=ask_coach(), scorer=coach_scores(), name=suite.name)
     logs = inspect_eval(
-        task, model="mockllm/model", display="none", log_dir=str(log_dir), max_samples=1, metadata=conditions(coach)
+        task, model="mockllm/model", display="none", log_dir=str(log_dir), max_samples=at_once, metadata=conditions(coach)
     )
     if logs[0].status != "success":
         raise RuntimeError(f"inspect-ai ended with {logs[0].status}: {logs[0].error}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from evals.compare import check_gate, compare_paired, interval, refuse_other_jud
 from evals.harness import CaseResult, SuiteResult, load_results, run_suite, save_results
 from evals.report import render_html, render_markdown
 from evals.suites import SUITES, add_typos, change_number, reading_ease, run_answer
-from evals.trial import Suite, Trial, spread
+from evals.trial import Observation, Suite, Trial, spread
 
 MakeCoach = Callable[..., Coach]
 QUESTION = "How long does the way to machine learning engineer take?"
@@ -162,6 +164,28 @@ def test_a_suite_runs_over_a_coach_and_its_report_is_one_file(coach: Coach, tmp_
     assert "http://" not in page
     assert "https://" not in page
     assert "| answered | 1.000" in render_markdown([result])
+
+
+def test_trials_run_together_where_the_engine_can_and_alone_where_time_is_measured(
+    coach: Coach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evals.harness.rows_together", lambda _: 2)
+    both = threading.Barrier(2)
+
+    def meet(_: Coach, trial: Trial) -> Observation:
+        both.wait(timeout=10)
+        return Observation({"met": 1.0}, trial.id)
+
+    suite = Suite("answers", lambda _: [Trial(str(n), "?", "g") for n in range(4)], meet, (), "met")
+    assert [case.answer for case in run_suite(suite, coach).cases] == ["0", "1", "2", "3"]
+
+    def alone(_: Coach, trial: Trial) -> Observation:
+        with pytest.raises(threading.BrokenBarrierError):
+            both.wait(timeout=0.05)
+        both.reset()
+        return Observation({"alone": 1.0}, trial.id)
+
+    run_suite(dataclasses.replace(suite, name="latency", run=alone), coach)
 
 
 def test_the_inspect_harness_gives_the_same_values(coach: Coach, tmp_path: Path) -> None:
