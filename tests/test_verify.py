@@ -14,7 +14,9 @@ from coach.domain import Passage
 from coach.errors import KnowledgeError
 from coach.retrieval.embedder import HashingEmbedder
 from coach.verify import Verifier, split_sentences
+from coach.verify.contrast import exaggerates, says_the_opposite
 from coach.verify.facts import contradicts, find_facts, missing_facts
+from coach.verify.sentences import without_lead_in
 from evals.grounding import evaluate, read_pairs, score_pairs
 
 NAMES = ("Qwen3-0.6B", "SmolLM3-3B", "SmolLM3", "Gemma-3-4B-it", "Qwen3-4B-Instruct-2507")
@@ -140,6 +142,30 @@ def test_what_is_denied_is_told_from_what_is_stated(sentence: str, evidence: str
     assert contradicts(sentence, evidence) is denied
 
 
+@pytest.mark.parametrize(("claim", "source", "too_much"), [
+    ("Every engineer needs a PhD.", "Most engineers work without a PhD.", True),
+    ("Neural networks always win on tables.", "Tree ensembles usually win on tables.", True),
+    ("A registry and tracking are the same thing.", "Tracking records runs; a registry names versions.", True),
+    ("The licence forbids commercial use.", "The licence permits commercial use.", True),
+    ("All models can be wrong.", "Every model can be wrong.", False),
+    ("Only the encoder is used.", "The encoder alone is used.", False),
+    ("Engineers allow for errors.", "Engineers allow for errors.", False),
+])
+def test_an_absolute_needs_one_in_its_source(claim: str, source: str, too_much: bool) -> None:
+    assert exaggerates(claim, source) is too_much
+
+
+@pytest.mark.parametrize(("claim", "source", "opposite"), [
+    ("Split the data after scaling.", "Split the data before scaling.", True),
+    ("A larger batch is slower.", "A larger batch is faster.", True),
+    ("First read, last write.", "Read first and write last.", False),
+    ("Test before and after.", "Test before.", False),
+    ("It is fast.", "It is quick.", False),
+])
+def test_the_other_word_of_a_pair_is_an_opposite(claim: str, source: str, opposite: bool) -> None:
+    assert says_the_opposite(claim, source) is opposite
+
+
 # -- checked sentences -----------------------------------------------------------------------------------------------
 
 
@@ -174,6 +200,34 @@ def test_a_wrong_marker_is_corrected_and_not_shown(verifier: Verifier) -> None:
 ])
 def test_what_the_evidence_does_not_say_is_withheld(verifier: Verifier, draft: str) -> None:
     assert verifier.check(draft, EVIDENCE) is None
+
+
+@pytest.mark.parametrize("draft", [
+    "Always learn Python first, then statistics and linear algebra.",
+    "Learn Python last, then statistics and linear algebra.",
+    "Put them on GitHub with a README that guarantees a job.",
+])
+def test_what_goes_further_than_its_source_or_the_other_way_is_withheld(verifier: Verifier, draft: str) -> None:
+    plain = draft.replace("Always learn", "Learn").replace("last", "first").replace(" that guarantees a job", "")
+    assert verifier.check(plain, EVIDENCE) is not None
+    assert verifier.check(draft, EVIDENCE) is None
+
+
+@pytest.mark.parametrize("lead_in", [
+    "Based on the information provided in the passages, learn", "According to passage 3, learn",
+    "As stated in the context, learn", "The passage states that learn", 'The passage 3 states: "Learn',
+    "Based on the passages, the correct answer is that learn",
+])
+def test_talk_about_passages_is_not_shown(verifier: Verifier, lead_in: str) -> None:
+    draft = f"{lead_in} Python first, then statistics and linear algebra." + '"' * ('"' in lead_in)
+    sentence = verifier.check(draft, EVIDENCE)
+    assert sentence is not None
+    assert sentence.text == "Learn Python first, then statistics and linear algebra."
+
+
+@pytest.mark.parametrize("text", ["According to the US Bureau of Labor Statistics, pay rose.", "Based on size, choose one."])
+def test_a_source_that_is_named_stays(text: str) -> None:
+    assert without_lead_in(text) == text
 
 
 def test_a_figure_of_another_model_is_withheld(verifier: Verifier) -> None:

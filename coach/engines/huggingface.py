@@ -57,7 +57,7 @@ class HuggingFaceEngine:
         published = (card.context_tokens if card else None) or context_tokens
         self.context_tokens = min(context_tokens, published, self._checkpoint.context_tokens)
         # One worker: the weights are shared, and torch's own threads stay with the thread that started them.
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="huggingface")
+        self._worker = ThreadPoolExecutor(1, "huggingface", torch.set_num_threads, (torch.get_num_threads(),))
         self._decoder = GreedyDecoder(self._checkpoint)
         self._others: set[Future[None]] = set()
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from coach.domain import Citation, Passage, Sentence
+from coach.verify.contrast import exaggerates, says_the_opposite
 from coach.verify.facts import Facts, contradicts, find_facts, missing_facts, names_it
-from coach.verify.sentences import Span, split_sentences
+from coach.verify.sentences import Span, split_sentences, without_lead_in
 from coach.verify.support import Features, Reference, choose_pieces, measure, probability
 from coach.verify.words import content_words
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["PreparedEvidence", "Span", "Verifier", "split_sentences"]
 
 PASSAGES_TRIED = 4
+REMEMBERED = 500  # passages whose sentences stay embedded, about 40 KB each
 WORDS_WEIGHT = 0.5  # of shared words beside the cosine when spans are ranked
 FACTS_WEIGHT = 0.3  # of the exact facts that a span holds
 LEAST_SHARED_WORDS = 0.4  # below it a claim is the model's own, whatever its embedding says
@@ -70,18 +72,27 @@ class Verifier:
         self._embedder = embedder
         self._threshold = threshold
         self._names = tuple(sorted(set(names), key=lambda name: (-len(name), name)))
+        self._prepared: dict[Passage, PassageEvidence] = {}
 
     def prepare(self, passages: Sequence[Passage]) -> PreparedEvidence:
-        """Cut and embed the evidence of one question."""
-        cuts = [(passage, tuple(split_sentences(passage.text))) for passage in passages]
-        cuts = [(passage, spans) for passage, spans in cuts if spans]
-        texts = [tuple(passage.text[s.start : s.end] for s in spans) for passage, spans in cuts]
-        wholes = [f"{passage.title}. {passage.heading}. {passage.text}" for passage, _ in cuts]
-        references = _embed(self._embedder, list(zip(wholes, texts, strict=True)))
-        return PreparedEvidence(tuple(
-            PassageEvidence(passage, spans, reference, find_facts(reference.text, self._names),
-                            tuple(find_facts(piece, self._names) for piece in reference.pieces))
-            for (passage, spans), reference in zip(cuts, references, strict=True)))
+        """Cut and embed the evidence of one question; passages that were seen lately are known already."""
+        cuts = {replace(passage, score=0.0): tuple(split_sentences(passage.text)) for passage in passages}
+        known = {passage: self._prepared[passage] for passage in cuts if passage in self._prepared}
+        new = [(passage, spans) for passage, spans in cuts.items() if spans and passage not in known]
+        texts = [tuple(passage.text[s.start : s.end] for s in spans) for passage, spans in new]
+        wholes = [f"{passage.title}. {passage.heading}. {passage.text}" for passage, _ in new]
+        references = _embed(self._embedder, list(zip(wholes, texts, strict=True))) if new else []
+        for (passage, spans), reference in zip(new, references, strict=True):
+            known[passage] = PassageEvidence(passage, spans, reference, find_facts(reference.text, self._names),
+                                             tuple(find_facts(piece, self._names) for piece in reference.pieces))
+        self._remember(known)
+        return PreparedEvidence(tuple(known[passage] for passage in cuts if passage in known))
+
+    def _remember(self, prepared: dict[Passage, PassageEvidence]) -> None:
+        """Keep what the library says for the next question, never what a person handed in."""
+        public = {passage: found for passage, found in prepared.items() if passage.kind in ("document", "catalogue")}
+        recent = {passage: found for passage, found in self._prepared.items() if passage not in public} | public
+        self._prepared = dict(islice(recent.items(), max(0, len(recent) - REMEMBERED), None))
 
     def check(
         self, draft: str, evidence: PreparedEvidence | Sequence[Passage], *, question: str = ""
@@ -142,7 +153,7 @@ class Verifier:
     def _attribute(self, claim: _Claim, own: PassageEvidence) -> _Candidate | None:
         """The best spans of one passage; two passages that state the facts only together support nothing."""
         spans = _best_spans(claim, own)
-        if any(contradicts(claim.text, own.passage.text[span.start : span.end]) for span in spans):
+        if _is_denied(claim, own, spans):
             return None
         citations = tuple(Citation(own.passage.id, span.start, span.end) for span in spans)
         if _states(claim, own) and _names_stand_in(claim, own, spans):
@@ -171,6 +182,15 @@ def _names_stand_in(claim: _Claim, evidence: PassageEvidence, spans: Sequence[Sp
     """Whether every name of the claim stands in what it cites: the spans, the title and the heading."""
     cited = " ".join(evidence.passage.text[span.start : span.end] for span in spans)
     return all(names_it(name, f"{evidence.about} {cited}") for name in claim.facts.names)
+
+
+def _is_denied(claim: _Claim, evidence: PassageEvidence, spans: Sequence[Span]) -> bool:
+    """Whether the passage says the contrary of the claim, or by far not as much."""
+    cited_parts = [evidence.passage.text[span.start : span.end] for span in spans]
+    cited = " ".join(cited_parts)
+    return (any(contradicts(claim.text, text) for text in (*cited_parts, *evidence.reference.pieces))
+            or exaggerates(claim.text, f"{evidence.about} {evidence.passage.text}")
+            or says_the_opposite(claim.text, cited))
 
 
 def _embed(embedder: Embedder, texts: Sequence[tuple[str, Sequence[str]]]) -> list[Reference]:
@@ -243,8 +263,8 @@ def _is_about(claim: _Claim, evidence: PassageEvidence) -> bool:
 
 
 def _clean(draft: str) -> str:
-    """The sentence without list mark, [n] markers and bold marks, with a full stop."""
+    """The sentence without list mark, [n] markers, bold marks and talk about passages, with a full stop."""
     text = re.sub(r"^\s*(?:>\s*)?(?:[-*+]|\d{1,3}[.)])\s+", "", draft.strip())
     text = _MARKER.sub("", text).replace("**", "")
-    text = re.sub(r"\s+", " ", text).strip()
+    text = without_lead_in(re.sub(r"\s+", " ", text).strip())
     return text if not text or text.rstrip("\"'”’)*_`").endswith((".", "!", "?", ":", "|", "…")) else text + "."

@@ -16,6 +16,16 @@ _MARKERS = re.compile(r"\s*(?:\[\d+(?:\s*,\s*\d+)*\])+")
 # sentencex already knows most abbreviations; these it ends a sentence at
 _NOT_AN_END = re.compile(r"(?:\b(?:e\.g|i\.e|vs|etc|approx|fig|eq|dr|prof|mr|ms|st|inc|ltd)\.|\b[A-Z]\.)$", re.I)
 
+_LEAD_IN = re.compile(
+    r"""^(?:(?:based\ on|according\ to|as\ (?:stated|mentioned|described|noted|explained|given)\ in)\ (?:the\ )?
+          (?:(?:information|details|facts|text|content)\ ?)?(?:(?:provided|given|contained|stated)\ )?
+          (?:(?:in|from|by)\ )?(?:the\ )?(?:(?:provided|given|above)\ )?
+          (?:passages?|context|documents?|evidence|information|text)?(?:\ (?:\d+|above|provided))?,\s*
+          |the\ passages?(?:\ \d+)?\ (?:states?|says?|mentions?|explains?|notes?)(?:\ that\b|:)\s*)
+        (?:the\ (?:correct\ )?answer\ is(?:\ that\b|:)\s*)?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -104,3 +114,14 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
     left, right = start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
     if right > left:
         yield Span(left, right)
+
+
+def without_lead_in(sentence: str) -> str:
+    """The sentence without "Based on the passages," or "The passage states that": where it comes from is cited."""
+    rest = _LEAD_IN.sub("", sentence)
+    if rest == sentence or not rest:
+        return sentence
+    rest = rest.lstrip('"“')
+    if rest.count('"') % 2 or rest.count("”") > rest.count("“"):
+        rest = re.sub(r'\s*["”]\s*\.?$', "", rest)
+    return rest[:1].upper() + rest[1:]
