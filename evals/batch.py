@@ -70,7 +70,7 @@ def run_batch(
     done = _open_journal(journal, out, resume)
     waiting = [row for row in rows if row.id not in done]
     started = time.perf_counter()
-    groups = _side_by_side(coach, _group(waiting))
+    groups = _group(waiting)
     workers = workers or rows_together(coach)
     lock = threading.Lock()
     finished = len(rows) - len(waiting)
@@ -237,23 +237,6 @@ def _group(rows: Sequence[Row]) -> list[list[Row]]:
     for row in rows:
         groups.setdefault(_key(row), []).append(row)
     return list(groups.values())
-
-
-def _side_by_side(coach: Coach, groups: Sequence[list[Row]]) -> list[list[Row]]:
-    """Questions with the same best passages after each other: their prompts begin alike and are read once."""
-    if coach.mode != "write":
-        return list(groups)
-
-    def passages(group: list[Row]) -> tuple[str, ...]:
-        request = group[0].request
-        if request is None or request.skill != "ask":
-            return ()
-        try:
-            return tuple(passage.id for passage in coach.search(request.text).passages)
-        except Exception:  # it will fail again when the row is asked, and be told there
-            return ()
-
-    return sorted(groups, key=passages)
 
 
 def _key(row: Row) -> tuple[str, ...]:
