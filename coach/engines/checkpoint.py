@@ -17,6 +17,7 @@ from coach.engines.attention import use_grouped_attention
 from coach.engines.base import media_type
 from coach.engines.weights import Weights
 from coach.errors import EngineError, EngineUnavailable, RequestError, UnreadableFile
+from coach.loading import one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +78,7 @@ def load_checkpoint(
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as above
     device = _device(device)
     precision = getattr(torch, _dtype(dtype, device))
-    with _loading(weights):
+    with one_at_a_time, _loading(weights):
         config = {} if weights.kind == "gguf" else json.loads((weights.path / "config.json").read_text("utf-8"))
         takes_images = "vision_config" in config
         location: dict[str, Any] = {"pretrained_model_name_or_path": weights.path, "local_files_only": True}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coach.errors import ConfigError
+from coach.loading import one_at_a_time
 
 if TYPE_CHECKING:
     from coach.domain import Vectors
@@ -81,18 +82,23 @@ class SentenceTransformerEmbedder:
 
     def _model(self) -> Any:
         if self._loaded is None:
-            import torch
-            from sentence_transformers import SentenceTransformer
-            from transformers.utils import logging as transformers_logging
-
-            transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no annotations
-            self._loaded = SentenceTransformer(
-                str(self.folder),
-                device=self.device,
-                local_files_only=True,
-                model_kwargs={"dtype": getattr(torch, self.dtype), "use_safetensors": True},
-            )
+            with one_at_a_time:
+                if self._loaded is None:
+                    self._loaded = self._load()
         return self._loaded
+
+    def _load(self) -> Any:
+        import torch
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # the library has no annotations
+        return SentenceTransformer(
+            str(self.folder),
+            device=self.device,
+            local_files_only=True,
+            model_kwargs={"dtype": getattr(torch, self.dtype), "use_safetensors": True},
+        )
 
 
 class HashingEmbedder:
