@@ -39,6 +39,7 @@ from coach.domain import (
 )
 from coach.engines.select import Abilities, find_abilities
 from coach.errors import EngineError, RequestError
+from coach.memory import give_back
 from coach.retrieval.defuse import defuse
 from coach.retrieval.own import OwnPassages
 from coach.retrieval.search import Evidence, contextual_query, is_outside, proper_names, score_evidence, search
@@ -230,6 +231,7 @@ class Coach:
                 timings = dataclasses.replace(event.timings, total=now, first_sentence=first_sentence or now)
                 event = dataclasses.replace(event, timings=timings, id=event.id or _answer_id(request, started))
             yield event
+        give_back()
 
     def forget(self, user: str) -> None:
         """Drop what is held in memory about the user; what is stored is deleted by the store."""
