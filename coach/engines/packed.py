@@ -28,11 +28,15 @@ class PackedLinear(torch.nn.Module):
         return product
 
 
+def can_pack() -> bool:
+    """Whether this torch and this CPU have what packed layers need."""
+    operators = ("_is_mkldnn_bf16_supported", "_reorder_linear_weight", "_linear_pointwise")
+    return all(hasattr(torch.ops.mkldnn, name) for name in operators) and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 def pack_linear_layers(model: Any) -> None:
-    """Replace the linear layers of a loaded model where this torch can; a head tied to the embeddings is then held twice."""
-    can = [getattr(torch.ops.mkldnn, name, None)
-           for name in ("_is_mkldnn_bf16_supported", "_reorder_linear_weight", "_linear_pointwise")]
-    if not (all(can) and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+    """Replace the linear layers of a loaded model where that can be; a head tied to the embeddings is then held twice."""
+    if not can_pack():
         return
     for name, module in list(model.named_modules()):
         if type(module) is torch.nn.Linear and module.weight.dtype is torch.bfloat16:

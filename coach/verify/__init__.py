@@ -76,9 +76,11 @@ class Verifier:
 
     def prepare(self, passages: Sequence[Passage]) -> PreparedEvidence:
         """Cut and embed the evidence of one question; passages that were seen lately are known already."""
-        cuts = {replace(passage, score=0.0): tuple(split_sentences(passage.text)) for passage in passages}
-        known = {passage: self._prepared[passage] for passage in cuts if passage in self._prepared}
-        new = [(passage, spans) for passage, spans in cuts.items() if spans and passage not in known]
+        wanted = dict.fromkeys(replace(passage, score=0.0) for passage in passages)
+        remembered = self._prepared  # another thread may put a newer one in its place
+        known = {passage: remembered[passage] for passage in wanted if passage in remembered}
+        new = [(passage, spans) for passage in wanted
+               if passage not in known and (spans := tuple(split_sentences(passage.text)))]
         texts = [tuple(passage.text[s.start : s.end] for s in spans) for passage, spans in new]
         wholes = [f"{passage.title}. {passage.heading}. {passage.text}" for passage, _ in new]
         references = _embed(self._embedder, list(zip(wholes, texts, strict=True))) if new else []
@@ -86,7 +88,7 @@ class Verifier:
             known[passage] = PassageEvidence(passage, spans, reference, find_facts(reference.text, self._names),
                                              tuple(find_facts(piece, self._names) for piece in reference.pieces))
         self._remember(known)
-        return PreparedEvidence(tuple(known[passage] for passage in cuts if passage in known))
+        return PreparedEvidence(tuple(known[passage] for passage in wanted if passage in known))
 
     def _remember(self, prepared: dict[Passage, PassageEvidence]) -> None:
         """Keep what the library says for the next question, never what a person handed in."""

@@ -8,10 +8,10 @@ import torch
 from coach.domain import GenerationOptions, Message
 from coach.engines.base import collect
 from coach.engines.huggingface import HuggingFaceEngine
-from coach.engines.packed import PackedLinear, pack_linear_layers
+from coach.engines.packed import PackedLinear, can_pack, pack_linear_layers
 from coach.engines.weights import Weights
 
-pytestmark = pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="needs bfloat16 in oneDNN")
+pytestmark = pytest.mark.skipif(not can_pack(), reason="needs bfloat16 in oneDNN")
 TAUGHT = (Message("user", "How do I become a data engineer?"),)
 REPLY = "Learn SQL and Python, then build a small pipeline."
 
