@@ -64,6 +64,12 @@ class Admission:
         wait = max(1.0, reset - time.time())
         raise QueueFull(f"More than {self._rate.amount} questions in a minute. Try again in {wait:.0f} s.", wait)
 
+    def widen(self, running: int) -> None:
+        """Let at least `running` requests at a time through."""
+        with self._condition:
+            self._running_limit = max(self._running_limit, running)
+            self._condition.notify_all()
+
     def join(self, user: str) -> Ticket:
         """A place in the queue. Raises QueueFull when `queue_size` requests wait already, or while shutting down.
 

@@ -20,7 +20,7 @@ from coach.engines.weights import find_weights
 from coach.errors import ConfigError, EngineUnavailable
 from coach.ingest.build import BuildReport, Progress, build_index
 from coach.pipeline import Coach, Parts
-from coach.retrieval.embedder import HashingEmbedder, SentenceTransformerEmbedder
+from coach.retrieval.embedder import HashingEmbedder, RecallingEmbedder, SentenceTransformerEmbedder
 from coach.retrieval.snapshot import SnapshotReader, current_version
 from coach.settings import Settings, load_settings
 from coach.skills.base import DoneStep, PracticeRecord
@@ -42,10 +42,9 @@ def _silent(step: str, done: int, total: int) -> None:
     """Progress nobody watches."""
 
 
-def open_coach(settings: Settings | None = None, *, progress: Report = _silent, at_once: int = 1) -> Coach:
+def open_coach(settings: Settings | None = None, *, progress: Report = _silent) -> Coach:
     """A coach that is ready to answer; makes the index when there is none yet.
 
-    `at_once` answers may be written at the same time: more than one is for a server that batches them.
     The embedded models are fetched on first use and `progress(step, done, total)` tells about it. Raises ConfigError,
     KnowledgeError or EngineError saying what to do.
     """
@@ -56,17 +55,18 @@ def open_coach(settings: Settings | None = None, *, progress: Report = _silent, 
     embedder = open_embedder(settings, progress=progress)
     if current_version(index_dir(settings)) is None:
         build(settings, embedder=embedder, catalogue=catalogue, progress=progress)
-    skills = _register()
+    skills, library = _register(), RecallingEmbedder(embedder)
     names = [name for model in catalogue.models.values() for name in (model.name, *model.aliases)]
     parts = Parts(
         settings=settings,
         catalogue=catalogue,
         reader=SnapshotReader(index_dir(settings), embedder.fingerprint, chroma_url=settings.chroma_url),
         embedder=embedder,
-        verifier=Verifier(embedder, threshold=settings.support_threshold, names=names),
+        library_embedder=library,
+        verifier=Verifier(embedder, threshold=settings.support_threshold, names=names, library=library),
         open_engine=lambda: open_engine(settings, catalogue, progress),
         grade=lambda: model_grade(settings, catalogue),
-        admission=Admission(settings.queue_size, settings.requests_per_minute, running=at_once),
+        admission=Admission(settings.queue_size, settings.requests_per_minute),
         skills=skills,
         runner=_runner(settings, catalogue, embedder, skills, Database(settings.database)),
         models=NamedModels(settings, catalogue, progress),

@@ -335,6 +335,11 @@ class Engine(Protocol):
         """Whether messages may carry images."""
         ...
 
+    @property
+    def at_once(self) -> int:
+        """How many people are best answered side by side; with more of them all wait longer."""
+        ...
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """The exact number of prompt tokens of these messages under the model's chat template."""
         ...

@@ -62,6 +62,9 @@ LONGEST_SENTENCE = 900  # characters
 SURE_EVIDENCE = 0.9  # above it the model is not offered to say that the documents do not answer: small ones overuse it
 SHORTEST_ANSWER_WORDS = 30  # a written answer below this is completed by quotes
 THINKING_TOKENS = 1024  # added to the answer's limit when the model thinks first, at most a quarter of the context
+LONGEST_ROUND = 100  # characters that are looked for four times in a row
+SHORTEST_LOOP = 24
+LONG_ENOUGH = 30  # characters of a sentence that nobody says three times
 LEAST_CLAIM_WORDS = 4  # "Yes." shares no word with any evidence, and a support score of one word means nothing
 ABBREVIATIONS = {"ml": "machine learning", "dl": "deep learning", "rl": "reinforcement learning", "ds": "data science",
                  "mle": "machine learning engineer", "swe": "software engineer"}
@@ -109,11 +112,12 @@ class Parts:
     skills: tuple[SkillSpec, ...] = ()
     runner: SkillRunner | None = None
     models: NamedModels | None = None
-    phrase_embedder: Embedder | None = None  # the same one, remembering the vectors of example phrases
+    phrase_embedder: Embedder | None = None  # the same one, remembering the vectors of example phrases on disk
+    library_embedder: Embedder | None = None  # the same one, remembering the sentences of documents in memory
 
 
 class Coach:
-    """Answers questions. Safe to share between threads: one generation runs at a time, the others wait their turn."""
+    """Answers questions. Safe to share between threads: as many are answered at a time as the engine can, the others wait."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -179,6 +183,7 @@ class Coach:
         with self._engine_lock:
             if self._engine is None:
                 self._engine = self._parts.open_engine()
+                self._parts.admission.widen(self._engine.at_once)
             return self._engine
 
     def search(
@@ -382,20 +387,21 @@ class Coach:
         )
         prepared = self._parts.verifier.prepare(prompt.passages)
         text, done, reason = "", 0, "stop"
-        stream = engine.stream(prompt.messages, options, cancel)
+        enough = _Enough(cancel)
+        stream = engine.stream(prompt.messages, options, enough)
         try:
             for item in stream:
                 if isinstance(item, Finished):
                     draft.usage, reason = item.usage, item.reason
                 elif item.thinking:
                     draft.thinking += item.text
-                else:
+                elif not enough.is_set():
                     text += item.text
                     ready, done = _complete_sentences(text, done)
                     for sentence in ready:
                         yield from self._check(sentence, prepared, request, draft)
-                    if len(text) - done > LONGEST_SENTENCE:
-                        break  # a small model that no longer finds the end of a sentence will not find it later
+                    if len(text) - done > LONGEST_SENTENCE or goes_round(text):
+                        enough.set()  # a small model that no longer finds an end will not find it later
         finally:
             close = getattr(stream, "close", None)
             if close:
@@ -428,7 +434,8 @@ class Coach:
 
     def _quote(self, request: Request, draft: _Draft) -> Iterator[Event]:
         quotes = quote.choose_quotes(request.text, draft.evidence.query_vector, self._of_named_role(request.text, draft.evidence),
-                                     self._parts.embedder, split_sentences, compared=draft.evidence.compared)
+                                     self._parts.library_embedder or self._parts.embedder, split_sentences,
+                                     compared=draft.evidence.compared)
         written = [sentence.text for sentence in draft.sentences]
         for item in quotes:
             if written and quote.repeats(item.text, written):
@@ -537,6 +544,30 @@ def _complete_sentences(text: str, done: int) -> tuple[list[str], int]:
 
 def _has_images(request: Request) -> bool:
     return any(attachment.media_type.startswith("image/") for attachment in request.attachments)
+
+
+class _Enough(threading.Event):
+    """Set when the answer needs no more, or by the asker."""
+
+    def __init__(self, cancel: threading.Event) -> None:
+        super().__init__()
+        self._cancel = cancel
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._cancel.is_set()
+
+
+def goes_round(text: str) -> bool:
+    """Whether the text ends in the same words over and over, as small models do that have lost the thread.
+
+    Four times the same at the end, or a third time the same sentence of some length.
+    """
+    end = text[-4 * LONGEST_ROUND:]
+    for length in range(3, len(end) // 4 + 1):
+        if end.endswith(end[-length:] * 4) and 4 * length >= SHORTEST_LOOP and re.search(r"\w", end[-length:]):
+            return True
+    sentences = [sentence.strip() for sentence in re.split(r"(?<=[.!?])\s", text)]
+    return len(sentences) > 2 and len(sentences[-2]) > LONG_ENOUGH and sentences[:-1].count(sentences[-2]) > 2
 
 
 def _same(one: str, other: str) -> bool:

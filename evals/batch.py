@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from coach.domain import Answer, Profile, Request, SkillLevel
-from coach.engines.greedy import MOST_ROWS
+from coach.engines.huggingface import HuggingFaceEngine
 from coach.errors import CoachError, ConfigError, RequestError
 from coach.pipeline import Coach
 
@@ -62,8 +62,7 @@ def run_batch(
     """Answer every row of `questions` into `out` (JSONL or Parquet).
 
     Each answer is on disk before the next one is counted, so that a kill loses at most the rows being answered;
-    `resume` goes on from there. `workers` rows are asked at a time, 0 for as many as the engine answers together; what
-    the coach lets through at once is the limit. Raises ConfigError when a file cannot be read or `out` is there and not resumed.
+    `resume` goes on from there. `workers` rows are asked at a time, 0 for as many as the engine answers together. Raises ConfigError when a file cannot be read or `out` is there and not resumed.
     """
     rows = read_rows(questions)
     journal = out if out.suffix == ".jsonl" else out.with_name(out.name + ".partial.jsonl")
@@ -72,13 +71,14 @@ def run_batch(
     started = time.perf_counter()
     groups = _group(waiting)
     workers = workers or rows_together(coach)
+    coach.admission.widen(workers)
     lock = threading.Lock()
     finished = len(rows) - len(waiting)
     times: list[tuple[str, float]] = []
     known = {_key_of_record(record): record for record in done.values() if record.get("outcome") != "error"}
     progress(finished, len(rows))
 
-    with journal.open("a", encoding="utf-8") as file, ThreadPoolExecutor(max_workers=workers) as pool:
+    with journal.open("a", encoding="utf-8") as file, ThreadPoolExecutor(workers, initializer=_use_one_thread) as pool:
 
         def work(group: Sequence[Row]) -> None:
             nonlocal finished
@@ -114,8 +114,18 @@ def run_batch(
 
 
 def rows_together(coach: Coach) -> int:
-    """How many questions the coach's engine answers in the time of a few: those on transformers share forward passes."""
-    return MOST_ROWS if coach.mode == "write" and coach.engine().name == "huggingface" else 1
+    """How many questions are asked at a time where nobody waits for one: on transformers they share forward passes."""
+    if coach.mode != "write":
+        return 1
+    engine = coach.engine()
+    return engine.most_rows if isinstance(engine, HuggingFaceEngine) else engine.at_once
+
+
+def _use_one_thread() -> None:
+    """What a row's thread embeds is small, and the engine has the other cores."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def read_rows(path: Path) -> list[Row]:

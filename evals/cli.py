@@ -297,12 +297,11 @@ def batch(
     mode: Mode = None,
 ) -> None:
     """Answer a file of questions; a bad row becomes an error row and never stops the run."""
-    from coach.engines.greedy import MOST_ROWS
     from evals.batch import run_batch
     from evals.coach_under_test import coach_under_test
 
     def work() -> Any:
-        with coach_under_test(at_once=workers or MOST_ROWS, **_settings(model, engine, mode)) as coach:
+        with coach_under_test(**_settings(model, engine, mode)) as coach:
             return run_batch(coach, questions, out, resume=resume, workers=workers, progress=_progress("answering"))
 
     summary = dataclasses.asdict(_guarded(work))
@@ -355,7 +354,6 @@ def _run_suites(
     judge: str | None = None,
     mlflow: str | None = None,
 ) -> None:
-    from coach.engines.greedy import MOST_ROWS
     from evals.coach_under_test import coach_under_test
     from evals.harness import load_results, run_suite, save_results
     from evals.report import render_html, render_markdown
@@ -364,7 +362,7 @@ def _run_suites(
     def work() -> tuple[list[Any], list[Any], str]:
         earlier = load_results(compare) if compare else []
         threads = _threads(names, settings)
-        with coach_under_test(current_index=True, at_once=MOST_ROWS, **settings, threads=threads) as coach:
+        with coach_under_test(current_index=True, **settings, threads=threads) as coach:
             results = [
                 run_suite(SUITES[name], coach, limit=limit, log_dir=inspect, progress=_progress(name)) for name in names
             ]

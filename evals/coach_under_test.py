@@ -25,18 +25,16 @@ def coach_under_test(
     model: str | None = None,
     engine: str | None = None,
     current_index: bool = False,
-    at_once: int = 1,
     **settings: Any,
 ) -> Iterator[Coach]:
     """The coach of the settings in force, changed by what is given; closed at the end.
 
-    With `current_index` the index is first brought up to the knowledge as it stands in the files. `at_once` answers may
-    be written at the same time.
+    With `current_index` the index is first brought up to the knowledge as it stands in the files.
     """
     chosen = eval_settings(model=model, engine=engine, **settings)
     if current_index:
         build(chosen, wait_seconds=600)
-    coach = open_coach(chosen, at_once=at_once)
+    coach = open_coach(chosen)
     try:
         yield coach
     finally:

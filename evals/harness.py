@@ -73,6 +73,7 @@ def run_suite(
     """
     trials = spread(suite.trials(coach), limit)
     at_once = 1 if suite.name == "latency" else rows_together(coach)
+    coach.admission.widen(at_once)
     observed = _run_inspect(suite, coach, trials, log_dir, at_once) if log_dir else []
     with ThreadPoolExecutor(at_once) as pool:
         for observation in pool.map(lambda trial: suite.run(coach, trial), trials[len(observed) :]):

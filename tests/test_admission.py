@@ -132,3 +132,18 @@ def test_nobody_is_admitted_while_shutting_down_but_who_waits_is_served() -> Non
         admission.join("B")
     start(waiting)
     waiting.__exit__()
+
+
+def test_a_wider_queue_lets_those_through_who_wait_and_never_narrows() -> None:
+    admission = Admission()
+    first, second = admission.join("A"), admission.join("B")
+    start(first)
+    positions = second.wait()
+    assert next(positions) == 1
+    admission.widen(2)
+    assert list(positions) == []
+    assert admission.state.running == 2
+    admission.widen(1)
+    first.__exit__()
+    start(admission.join("C"))
+    assert admission.state.running == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from coach.errors import (
     QueueFull,
     RequestError,
 )
-from coach.pipeline import LONGEST_QUESTION, STARTERS, THINKING_TOKENS, Coach
+from coach.pipeline import LONGEST_QUESTION, STARTERS, THINKING_TOKENS, Coach, goes_round
 
 MakeCoach = Callable[..., Coach]
 DRIFT = "What is data drift?"
@@ -203,6 +204,25 @@ def test_a_sentence_cut_off_at_the_token_limit_is_not_shown(make_coach: MakeCoac
     assert_every_citation_holds(answer)
 
 
+@pytest.mark.parametrize("loop", ["[1] ", "and so on and ", "The model is good. ", "1. It is used to measure the accuracy of a model.\n"])
+def test_a_model_that_goes_round_in_circles_is_stopped_and_its_tokens_are_counted(make_coach: MakeCoach, loop: str) -> None:
+    words = len((loop * 100).split())
+    answer = make_coach(f"{SUPPORTED} {loop * 100}").ask(DRIFT)
+    assert answer.sentences[0].text == SUPPORTED
+    assert 0 < answer.usage.completion_tokens < words / 3
+    assert answer.notice == ""
+
+
+@pytest.mark.parametrize("text", [
+    "Learn Python. Learn SQL. Learn Git. Learn Docker. Learn Spark. Learn statistics. Learn to write.",
+    "| a | b | c | d |\n|---|---|---|---|---|---|---|---|\n| 1 | 2 | 3 | 4 |",
+    "- Qwen3-0.6B runs on a phone.\n- Qwen3-4B runs on a laptop.\n- Gemma-3-4b-it runs on a laptop.\n- SmolLM3-3B runs on a laptop.",
+    "No, no, no. A model is not ready before it was tested on data that it has not seen.",
+])
+def test_what_people_write_is_no_circle(text: str) -> None:
+    assert not any(goes_round(text[:end]) for end in range(len(text)))
+
+
 def test_sentences_stream_as_they_pass_and_the_answer_comes_last(make_coach: MakeCoach) -> None:
     spoken: list[str] = []
 
@@ -358,6 +378,22 @@ def test_one_generation_runs_at_a_time(make_coach: MakeCoach) -> None:
 
 
 # -- the prompt --------------------------------------------------------------------------------------------------------
+
+
+def test_as_many_are_answered_side_by_side_as_the_engine_can(make_coach: MakeCoach) -> None:
+    together = threading.Barrier(2, timeout=20)  # nobody passes alone
+
+    def script(messages: Sequence[Message]) -> str:
+        together.wait()
+        return SUPPORTED
+
+    engine = ScriptedEngine(script)
+    engine.at_once = 2
+    coach = make_coach(engine)
+    coach.engine()
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda user: coach.ask(Request(DRIFT, user=user)), "AB"))
+    assert {answer.mode for answer in answers} == {"write"}
 
 
 def test_the_model_is_shown_the_passages_the_profile_and_the_talk(make_coach: MakeCoach) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -138,17 +139,30 @@ def presence_penalty(penalty: float, prompt_tokens: int) -> Any:
     return LogitsProcessorList([_penalty_class()(penalty, prompt_tokens)] if penalty else [])
 
 
-def stop_inside_forward(model: Any, flag: StopFlag) -> list[Any]:
-    """Let the flag end even a long prefill, layer by layer; returns handles to remove."""
+class ForwardStop:
+    """Lets a flag end even a long prefill of a model, layer by layer, in the thread that asked for it and in no other."""
 
-    def check(*_: Any) -> None:
-        if flag():
+    def __init__(self, model: Any) -> None:
+        import torch
+
+        self._flags = threading.local()
+        layers = [child for module in model.modules() if isinstance(module, torch.nn.ModuleList) for child in module]
+        for layer in layers:
+            layer.register_forward_pre_hook(self._check)
+
+    @contextmanager
+    def on(self, flag: StopFlag) -> Iterator[None]:
+        """Raise Stopped inside forward passes of this thread once the flag is set."""
+        self._flags.flag = flag
+        try:
+            yield
+        finally:
+            self._flags.flag = None
+
+    def _check(self, *_: Any) -> None:
+        flag = getattr(self._flags, "flag", None)
+        if flag is not None and flag():
             raise Stopped
-
-    import torch
-
-    layers = [child for module in model.modules() if isinstance(module, torch.nn.ModuleList) for child in module]
-    return [layer.register_forward_pre_hook(check) for layer in layers]
 
 
 @cache

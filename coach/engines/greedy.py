@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from coach.engines.decoding import StopFlag, Stopped, TokenQueue, stop_inside_forward, typed
+from coach.engines.decoding import ForwardStop, StopFlag, Stopped, TokenQueue, typed
 
 if TYPE_CHECKING:
     import torch
 
     from coach.engines.checkpoint import Checkpoint
+    from coach.engines.last_token import LastTokenOnly
 
-MOST_ROWS = 8
+MOST_ROWS = 6
 LOOKUP_TOKENS = 8
 LOOKUP_NGRAM = 3
 """Of 4, 6, 8 and 12 tokens, 12 needed the fewest passes and 4 to 8 the least time, over 16 answers that quote their evidence."""
@@ -51,14 +52,22 @@ class GreedyDecoder:
     the other way, as with any other number of rows in a product.
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, stop: ForwardStop, last_token: LastTokenOnly,
+                 before_pass: Callable[[], None] = lambda: None) -> None:
         self._model, self._stop_ids = checkpoint.model, frozenset(checkpoint.stop_ids)
         self._device = checkpoint.device
+        self._stop, self._last_token, self._before_pass = stop, last_token, before_pass
+        self._joining = 0
         self._waiting: deque[Row] = deque()
         self._rows: list[Row] = []
         self._cache: Any = None
         self._last_prompt: Sequence[int] = ()
         self._last_states: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    @property
+    def load(self) -> int:
+        """Rows that wait, are read or are answered."""
+        return len(self._waiting) + self._joining + len(self._rows)
 
     def add(self, row: Row) -> None:
         """Put a row in line; call `run` once for each row, after it was added."""
@@ -72,8 +81,9 @@ class GreedyDecoder:
             admitted = False
             while True:
                 while self._waiting and len(self._rows) < MOST_ROWS and not (admitted and step_aside()):
-                    admitted = True
+                    admitted, self._joining = True, 1
                     self._join(self._waiting.popleft())
+                    self._joining = 0
                 if not self._rows:
                     return
                 try:
@@ -89,11 +99,11 @@ class GreedyDecoder:
 
     def _join(self, row: Row) -> None:
         """Read the prompt, decide the first token and put the row into the batch."""
-        handles = stop_inside_forward(self._model, row.flag)
         try:
             if row.flag():
                 raise Stopped
-            cache, logits = self._read(row.prompt)
+            with self._stop.on(row.flag):
+                cache, logits = self._read(row.prompt)
             self._take(row, [int(logits.argmax())])
             if row.ended:
                 raise Stopped
@@ -103,9 +113,6 @@ class GreedyDecoder:
             row.tokens.finish()
         except BaseException as error:  # as above
             row.tokens.finish(typed(error))
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def _read(self, prompt: list[int]) -> tuple[Any, torch.Tensor]:
         """The keys and values of a prompt, and the scores of what follows it."""
@@ -115,7 +122,8 @@ class GreedyDecoder:
         known = _shared(self._last_prompt, prompt[:-1])
         cache = DynamicCache([(keys[..., :known, :], values[..., :known, :]) for keys, values in self._last_states]
                              if known else None)
-        logits = self._forward([prompt[known:]], cache, torch.arange(known, len(prompt))[None], logits_to_keep=1)
+        with self._last_token.on():
+            logits = self._forward([prompt[known:]], cache, torch.arange(known, len(prompt))[None], logits_to_keep=1)
         self._last_prompt = prompt
         layers: Any = cache.layers
         self._last_states = [(layer.keys, layer.values) for layer in layers]
@@ -147,6 +155,7 @@ class GreedyDecoder:
                  mask: torch.Tensor | None = None, **more: Any) -> torch.Tensor:
         import torch
 
+        self._before_pass()
         logits: torch.Tensor = self._model(
             input_ids=torch.tensor(ids, device=self._device), position_ids=positions.to(self._device),
             attention_mask=None if mask is None else mask.to(self._device), past_key_values=cache, use_cache=True, **more,

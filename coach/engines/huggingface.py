@@ -1,10 +1,10 @@
-"""An engine on transformers: bfloat16 where the hardware has it, one running batch for all who ask greedily."""
+"""An engine on transformers: bfloat16 where the hardware has it, running batches for all who ask greedily."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from coach.catalogue.tables import ModelCard
@@ -18,12 +18,10 @@ from coach.engines.decoding import (
     TokenQueue,
     presence_penalty,
     stop_criteria,
-    stop_inside_forward,
-    typed,
 )
-from coach.engines.greedy import GreedyDecoder, Row
+from coach.engines.greedy import MOST_ROWS, Row
+from coach.engines.lanes import Lanes, closed
 from coach.engines.weights import Weights
-from coach.errors import EngineUnavailable
 
 if TYPE_CHECKING:
     import torch
@@ -56,15 +54,22 @@ class HuggingFaceEngine:
         self._loaded: Checkpoint | None = load_checkpoint(weights, card, device=device, dtype=dtype)
         published = (card.context_tokens if card else None) or context_tokens
         self.context_tokens = min(context_tokens, published, self._checkpoint.context_tokens)
-        # One worker: the weights are shared, and torch's own threads stay with the thread that started them.
-        self._worker = ThreadPoolExecutor(1, "huggingface", torch.set_num_threads, (torch.get_num_threads(),))
-        self._decoder = GreedyDecoder(self._checkpoint)
-        self._others: set[Future[None]] = set()
+        self._lanes = Lanes(self._checkpoint, torch.get_num_threads())
 
     @property
     def accepts_images(self) -> bool:
         """Whether the checkpoint has a vision tower."""
         return self._checkpoint.processor is not None
+
+    @property
+    def at_once(self) -> int:
+        """One a lane: whoever joins a batch halts it while his prompt is read."""
+        return len(self._lanes)
+
+    @property
+    def most_rows(self) -> int:
+        """Greedy requests that can be under way, for those who want many answers soon and not one."""
+        return MOST_ROWS * len(self._lanes)
 
     @property
     def dtype(self) -> str:
@@ -88,9 +93,9 @@ class HuggingFaceEngine:
         text, splitter = self._detokenizer(), ThinkingSplitter(started=self._opens_thinking(inputs))
         produced: list[int] = []
         if self._is_greedy(messages, options):
-            self._submit_row(self._row(inputs, options, flag, tokens))
+            self._lanes.add(self._row(inputs, options, flag, tokens))
         else:
-            self._submit_alone(lambda: self._generate(inputs, options, flag, tokens), tokens)
+            self._lanes.add_alone(lambda: self._generate(inputs, options, flag, tokens), tokens)
         try:
             for ids in tokens:
                 produced += ids
@@ -108,24 +113,20 @@ class HuggingFaceEngine:
         encoded = [self._encode(messages, options) for messages in prompts]
         rows = [self._row(inputs, options, StopFlag(), TokenQueue()) for inputs in encoded]
         for row in sorted(rows, key=lambda row: row.prompt):  # like beginnings side by side
-            self._submit_row(row)
+            self._lanes.add(row)
         return [self._completion(inputs, [id for ids in row.tokens for id in ids], options)
                 for inputs, row in zip(encoded, rows, strict=True)]
 
     def close(self) -> None:
         """Free the weights. Requests under way are finished, those in line are told."""
-        self._worker.shutdown(wait=True, cancel_futures=True)
-        self._decoder.close(self._closed())
+        self._lanes.close()
         self._loaded = None
 
     @property
     def _checkpoint(self) -> Checkpoint:
         if self._loaded is None:
-            raise self._closed()
+            raise closed()
         return self._loaded
-
-    def _closed(self) -> EngineUnavailable:
-        return EngineUnavailable(f"The engine of {self.model} was closed.")
 
     def _encode(self, messages: Sequence[Message], options: GenerationOptions) -> Inputs:
         """The prompt as model inputs. Raises ContextOverflow when it leaves no room for the answer."""
@@ -140,59 +141,20 @@ class HuggingFaceEngine:
         penalty = self._sampling(options).presence_penalty
         return Row(inputs["input_ids"][0].tolist(), options.max_tokens, flag, penalty, tokens)
 
-    def _submit_row(self, row: Row) -> None:
-        self._decoder.add(row)
-        self._submit(self._run_batch)
-
-    def _run_batch(self) -> None:
-        """Runs in the worker. Nobody joins a running batch while a request that must be alone waits."""
-        self._decoder.run(step_aside=lambda: any(not other.running() for other in tuple(self._others)))
-
-    def _submit(self, work: Callable[[], None]) -> Future[None]:
-        try:
-            return self._worker.submit(work)
-        except RuntimeError as error:
-            raise self._closed() from error
-
-    def _submit_alone(self, work: Callable[[], None], tokens: TokenQueue) -> None:
-        def run() -> None:
-            try:
-                work()
-            except BaseException as error:  # handed to the consumer, who would otherwise wait for ever
-                tokens.finish(typed(error))
-            else:
-                tokens.finish()
-
-        def left(future: Future[None]) -> None:
-            self._others.discard(future)
-            if future.cancelled():
-                tokens.finish(self._closed())
-
-        future = self._submit(run)
-        self._others.add(future)
-        future.add_done_callback(left)
-
     def _generate(self, inputs: Inputs, options: GenerationOptions, flag: StopFlag, tokens: TokenQueue) -> None:
         """Runs in the worker."""
         import torch
 
         model, sampling = self._checkpoint.model, self._sampling(options)
-        handles = stop_inside_forward(model, flag)
-        try:
-            torch.manual_seed(sampling.seed)
-            with torch.inference_mode():
-                model.generate(
-                    **inputs,
-                    generation_config=self._generation(options),
-                    streamer=tokens,
-                    stopping_criteria=stop_criteria(flag),
-                    logits_processor=presence_penalty(sampling.presence_penalty, _length(inputs)),
-                )
-        except Stopped:
-            return
-        finally:
-            for handle in handles:
-                handle.remove()
+        torch.manual_seed(sampling.seed)
+        with suppress(Stopped), torch.inference_mode(), self._lanes.stop.on(flag), self._lanes.last_token.on():
+            model.generate(
+                **inputs,
+                generation_config=self._generation(options),
+                streamer=tokens,
+                stopping_criteria=stop_criteria(flag),
+                logits_processor=presence_penalty(sampling.presence_penalty, _length(inputs)),
+            )
 
     def _generation(self, options: GenerationOptions) -> Any:
         from transformers import GenerationConfig

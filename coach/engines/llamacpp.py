@@ -76,6 +76,11 @@ class LlamaCppEngine:
         """Never: a GGUF file holds the language model only, its vision tower is a second file."""
         return False
 
+    @property
+    def at_once(self) -> int:
+        """One: its threads share every product."""
+        return 1
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exact: llama.cpp applies the template and tokenizes."""
         return self._running().count_tokens(messages)

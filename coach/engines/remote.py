@@ -73,6 +73,11 @@ class RemoteEngine:
         """What the catalogue says; true for a model that it does not know, whose server will tell."""
         return self._card is None or "image" in self._card.modalities
 
+    @property
+    def at_once(self) -> int:
+        """What a server batches without trouble."""
+        return BATCH_CONCURRENCY
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exact where the server can count (vLLM, llama.cpp); otherwise an estimate that errs on the high side."""
         self._describe()

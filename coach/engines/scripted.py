@@ -34,6 +34,7 @@ class ScriptedEngine:
     name = "scripted"
     revision = ""
     accepts_images = True
+    at_once = 1
 
     def __init__(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from coach.errors import ConfigError
 from coach.loading import one_at_a_time
 
 if TYPE_CHECKING:
-    from coach.domain import Vectors
+    from coach.domain import Embedder, Vectors
 
 
 class SentenceTransformerEmbedder:
@@ -99,6 +101,37 @@ class SentenceTransformerEmbedder:
             local_files_only=True,
             model_kwargs={"dtype": getattr(torch, self.dtype), "use_safetensors": True},
         )
+
+
+class RecallingEmbedder:
+    """An embedder that keeps the vectors of the last `most` documents in memory (1.5 KB each), for texts that come again."""
+
+    def __init__(self, embedder: Embedder, most: int = 25_000) -> None:
+        self._embedder = embedder
+        self._most = most
+        self._known: OrderedDict[str, Vectors] = OrderedDict()
+        self._lock = threading.Lock()
+        self.dim = embedder.dim
+        self.max_tokens = embedder.max_tokens
+        self.fingerprint = embedder.fingerprint
+        self.count_tokens = embedder.count_tokens
+        self.embed_queries = embedder.embed_queries
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors, shape (len(texts), dim)."""
+        if not texts:
+            return self._embedder.embed_documents(texts)
+        with self._lock:
+            known = {text: self._known[text] for text in texts if text in self._known}
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        known.update(zip(new, self._embedder.embed_documents(new), strict=True))
+        with self._lock:
+            for text in known:
+                self._known[text] = known[text]
+                self._known.move_to_end(text)
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return np.stack([known[text] for text in texts])
 
 
 class HashingEmbedder:

@@ -62,16 +62,23 @@ def plain_greedy(engine: HuggingFaceEngine, messages: tuple[Message, ...], optio
 
 
 def watch(engine: HuggingFaceEngine, monkeypatch) -> list[tuple[int, int]]:
-    """Rows and tokens of each forward pass from now on."""
+    """Rows and tokens of each forward pass from now on, all of them in one lane."""
     passes: list[tuple[int, int]] = []
-    forward = engine._decoder._forward
+    decoder = use_one_lane(engine, monkeypatch)
+    forward = decoder._forward
 
     def noted(ids, *rest, **more):
         passes.append((len(ids), len(ids[0])))
         return forward(ids, *rest, **more)
 
-    monkeypatch.setattr(engine._decoder, "_forward", noted)
+    monkeypatch.setattr(decoder, "_forward", noted)
     return passes
+
+
+def use_one_lane(engine: HuggingFaceEngine, monkeypatch) -> GreedyDecoder:
+    """The decoder of the only lane that serves from now on."""
+    monkeypatch.setattr(engine._lanes, "_lanes", engine._lanes._lanes[:1])
+    return engine._lanes._lanes[0].decoder
 
 
 CONVERSATION = (*UNTAUGHT, Message("assistant", "Ask."), *TAUGHT)
@@ -82,7 +89,7 @@ def test_lookup_and_a_prompt_known_in_part_leave_the_greedy_answer_as_it_is(open
     engine = open_tiny(model)
     options = GenerationOptions(max_tokens=80)
     passes = watch(engine, monkeypatch)
-    engine._decoder._last_prompt = []
+    engine._lanes._lanes[0].decoder._last_prompt = []
     for messages in (UNTAUGHT, CONVERSATION, UNTAUGHT, TAUGHT):
         reply = collect(engine.stream(messages, options))
         assert reply.text == plain_greedy(engine, messages, options)
@@ -113,7 +120,8 @@ def test_rows_that_come_and_go_get_the_answers_they_would_get_alone(open_tiny, m
 
 def test_a_batch_that_steps_aside_again_and_again_is_served_to_its_end(open_tiny, monkeypatch):
     engine = open_tiny("qwen3-0.6b")
-    monkeypatch.setattr(engine, "_others", {Future()})  # somebody who must be alone is always in line
+    monkeypatch.setattr(engine._lanes, "_alone", {Future()})  # somebody who must be alone is always in line
+    use_one_lane(engine, monkeypatch)
     replies = []
     thread = threading.Thread(target=lambda: replies.extend(engine.generate_batch([TAUGHT] * 12, GREEDY)), daemon=True)
     thread.start()
@@ -125,7 +133,7 @@ def test_a_row_that_cannot_join_is_told_and_the_others_go_on(open_tiny, monkeypa
     engine = open_tiny("qwen3-0.6b")
     rows = [engine._row(engine._encode(messages, GREEDY), GREEDY, StopFlag(), TokenQueue()) for messages in (TAUGHT, UNTAUGHT)]
     monkeypatch.setattr("coach.engines.greedy._stacked", lambda *_: (_ for _ in ()).throw(MemoryError()))
-    decoder = GreedyDecoder(engine._checkpoint)
+    decoder = GreedyDecoder(engine._checkpoint, engine._lanes.stop, engine._lanes.last_token)
     for row in rows:
         decoder.add(row)
     decoder.run()
@@ -137,15 +145,16 @@ def test_a_row_that_cannot_join_is_told_and_the_others_go_on(open_tiny, monkeypa
 
 def test_a_failing_pass_is_told_to_every_row_in_it_and_the_next_in_line_is_served(open_tiny, monkeypatch):
     engine = open_tiny("qwen3-0.6b")
-    step, failed = engine._decoder._step, []
+    decoder = use_one_lane(engine, monkeypatch)
+    step, failed = decoder._step, []
 
     def fail_once():
         if not failed:
-            failed.append(len(engine._decoder._rows))
+            failed.append(len(decoder._rows))
             raise RuntimeError("no such thing")
         step()
 
-    monkeypatch.setattr(engine._decoder, "_step", fail_once)
+    monkeypatch.setattr(decoder, "_step", fail_once)
     with pytest.raises(EngineError, match="no such thing"):
         collect(engine.stream(TAUGHT, GREEDY))
     assert collect(engine.stream(TAUGHT, GREEDY)).text == REPLY

@@ -74,7 +74,7 @@ def test_rows_are_written_at_the_same_time_where_workers_are_asked_for(
         monkeypatch.setenv(f"COACH_{name.upper()}", str(getattr(tiny_settings, name)))
     questions = tmp_path / "in.csv"
     questions.write_text("question\n" + "".join(f"\"{text}?\"\n" for text in SUBJECTS), "utf-8")
-    with coach_under_test(engine="scripted", mode="write", at_once=4, evidence_threshold=0.0) as coach:
+    with coach_under_test(engine="scripted", mode="write", evidence_threshold=0.0) as coach:
         summary = run_batch(coach, questions, tmp_path / "out.jsonl", workers=4)
     assert summary.outcomes == {"answered": 4}
     rows = [json.loads(line) for line in _lines(tmp_path / "out.jsonl")]
