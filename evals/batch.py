@@ -62,7 +62,8 @@ def run_batch(
     """Answer every row of `questions` into `out` (JSONL or Parquet).
 
     Each answer is on disk before the next one is counted, so that a kill loses at most the rows being answered;
-    `resume` goes on from there. `workers` rows are asked at a time, 0 for as many as the engine answers together. Raises ConfigError when a file cannot be read or `out` is there and not resumed.
+    `resume` goes on from there. `workers` rows are asked at a time, 0 for as many as the engine answers together. Raises
+    ConfigError when a file cannot be read or `out` is there and not resumed.
     """
     rows = read_rows(questions)
     journal = out if out.suffix == ".jsonl" else out.with_name(out.name + ".partial.jsonl")

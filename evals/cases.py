@@ -66,6 +66,18 @@ class CoverageCase:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimCase:
+    """A claim about one passage that shares its words but not always its sense; `kind` is how it was changed."""
+
+    id: str
+    passage: str
+    claim: str
+    supported: bool
+    kind: str
+    held_out: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One turn of a conversation and the document that must be found for it."""
 
@@ -100,6 +112,14 @@ def load_refusals(folder: Path = FOLDER) -> list[RefusalCase]:
 def load_coverage(folder: Path = FOLDER) -> list[CoverageCase]:
     """coverage.jsonl."""
     return [CoverageCase(row["id"], row["question"], row["document"]) for row in read_jsonl(folder / "coverage.jsonl")]
+
+
+def load_claims(folder: Path = FOLDER) -> list[ClaimCase]:
+    """claims.jsonl."""
+    return [
+        ClaimCase(row["id"], row["passage"], row["claim"], bool(row["supported"]), row["kind"], bool(row["held_out"]))
+        for row in read_jsonl(folder / "claims.jsonl")
+    ]
 
 
 def load_conversations(folder: Path = FOLDER) -> list[Conversation]:
@@ -142,6 +162,11 @@ def check_cases(passages: Iterable[Passage], folder: Path = FOLDER) -> list[str]
             problems.append(
                 f"coverage.jsonl {coverage.id} names the document {coverage.document!r}, which is not there"
             )
+    problems += [
+        f"claims.jsonl {claim.id} names the passage {claim.passage!r}, which is not there"
+        for claim in load_claims(folder)
+        if claim.passage not in by_id
+    ]
     for refusal in load_refusals(folder):
         if refusal.outcome not in OUTCOMES or not set(refusal.accepted) <= set(OUTCOMES):
             problems.append(f"refusal.jsonl {refusal.id} names an outcome that does not exist")

@@ -141,7 +141,7 @@ def grading(as_json: Json = False) -> None:
 
 
 SECONDS_BETWEEN_LINES = 30
-MODEL_FREE = frozenset({"retrieval", "grounding", "skills"})
+MODEL_FREE = frozenset({"retrieval", "grounding", "claims", "skills"})
 
 
 def _add_suite(name: str, text: str) -> None:
@@ -168,6 +168,7 @@ def _add_suite(name: str, text: str) -> None:
 for _name, _text in (
     ("answers", "Facts, wrong statements, citations, support, relevance, length and readability."),
     ("refusal", "Answerable, unanswerable, near-miss, false-premise, out-of-scope and unsafe questions."),
+    ("claims", "Hard claims about one passage: true ones in other words, false ones in its own; no model is asked."),
     ("conversation", "Follow-ups, topic switches and corrections."),
     ("robustness", "Typos, other wordings, other languages, injected instructions."),
     ("skills", "Routing, interview grades, and the promises of plans, gaps and model advice."),

@@ -6,7 +6,7 @@ import random
 import re
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from coach.engines.scripted import ScriptedEngine
 from coach.pipeline import Coach
 from coach.quote import clean_quote
 from coach.verify import Verifier
-from evals.cases import load_cases, load_conversations, load_coverage, load_refusals
+from evals.cases import load_cases, load_claims, load_conversations, load_coverage, load_refusals
 from evals.coach_under_test import PoisonedCoach, snapshot_of, verifier_of
 from evals.skill_suite import SKILLS
 from evals.trial import SEED, Observation, Suite, Trial
@@ -220,6 +220,21 @@ def run_grounding(coach: Coach, trial: Trial) -> Observation:
         (passage.id,),
         (f"{'supported' if trial.supported else 'not supported'}, {'passed' if passed else 'withheld'}",),
     )
+
+
+def claim_trials(coach: Coach) -> list[Trial]:
+    """Claims written to be hard: true ones in words of their own, false ones in the passage's words. Groups by kind."""
+    return [
+        Trial(case.id, case.claim, case.kind, claim=case.claim, supported=case.supported, passage=case.passage)
+        for case in load_claims()
+    ]
+
+
+def run_claim(coach: Coach, trial: Trial) -> Observation:
+    """As `run_grounding`, true and false claims apart: a verifier that passes nothing is right about every false one."""
+    found = run_grounding(coach, trial)
+    name = "true_passed" if trial.supported else "false_withheld"
+    return replace(found, values={name: found.values["right"], **found.values})
 
 
 def change_number(text: str) -> str:
@@ -428,6 +443,7 @@ SUITES: dict[str, Suite] = {
         ),
         Suite("refusal", refusal_trials, run_refusal, ("accepted",), "accepted"),
         Suite("grounding", grounding_trials, run_grounding, ("right",), "right"),
+        Suite("claims", claim_trials, run_claim, (), "right"),
         Suite("conversation", conversation_trials, run_conversation, ("answered", "right_document"), "right_document"),
         Suite("robustness", robustness_trials, run_robustness, ("right_document", "resisted", "not_repeated"), "right_document"),
         Suite("prompt", prompt_trials, run_prompt, ("passages_shown", "question_shown", "instructions_shown"), "passages_shown"),

@@ -17,7 +17,7 @@ from coach.pipeline import Coach
 from evals.batch import read_rows, run_batch
 from evals.calibrate import Observation as Evidence
 from evals.calibrate import fit_in_field, fit_weights, outcome_table
-from evals.cases import TOPICS, cases_from_feedback, load_cases, load_conversations, load_coverage, load_refusals
+from evals.cases import TOPICS, cases_from_feedback, load_cases, load_claims, load_conversations, load_coverage, load_refusals
 from evals.compare import check_gate, compare_paired, interval, refuse_other_judge, save_baseline
 from evals.harness import CaseResult, SuiteResult, load_results, run_suite, save_results
 from evals.report import render_html, render_markdown
@@ -116,6 +116,9 @@ def test_our_cases_are_enough_and_each_is_asked_once() -> None:
     assert len(load_coverage()) == 60
     assert len(load_refusals()) >= 150
     assert len({case.kind for case in load_refusals()}) == 6
+    claims = load_claims()
+    assert len(claims) == len({claim.id for claim in claims}) == 630
+    assert sum(claim.held_out for claim in claims) == sum(claim.supported for claim in claims) == 210
     assert {c.kind for c in load_conversations()} == {"follow-up", "topic-switch", "correction"}
 
 
