@@ -71,7 +71,8 @@ def run_batch(
     waiting = [row for row in rows if row.id not in done]
     started = time.perf_counter()
     groups = _group(waiting)
-    workers = workers or rows_together(coach)
+    together = rows_together(coach)  # loads the model here, where torch's threads are still its own choice
+    workers = workers or together
     coach.admission.widen(workers)
     lock = threading.Lock()
     finished = len(rows) - len(waiting)

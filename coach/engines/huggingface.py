@@ -20,7 +20,7 @@ from coach.engines.decoding import (
     stop_criteria,
 )
 from coach.engines.greedy import MOST_ROWS, Row
-from coach.engines.lanes import Lanes, closed
+from coach.engines.lanes import Lanes, closed, default_threads
 from coach.engines.weights import Weights
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class HuggingFaceEngine:
         self._loaded: Checkpoint | None = load_checkpoint(weights, card, device=device, dtype=dtype)
         published = (card.context_tokens if card else None) or context_tokens
         self.context_tokens = min(context_tokens, published, self._checkpoint.context_tokens)
-        self._lanes = Lanes(self._checkpoint, torch.get_num_threads())
+        self._lanes = Lanes(self._checkpoint, threads or default_threads())
 
     @property
     def accepts_images(self) -> bool:

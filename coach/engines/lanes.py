@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from coach.engines.decoding import ForwardStop, TokenQueue, typed
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from coach.engines.checkpoint import Checkpoint
 
 MOST_LANES = 2
+
+
+@cache
+def default_threads() -> int:
+    """CPU threads that torch takes by itself; asked for before the first lane changes it for threads that start later."""
+    import torch
+
+    return torch.get_num_threads()
 
 
 class Cores:

@@ -10,7 +10,9 @@ import pytest
 from coach.domain import GenerationOptions, Message, Sampling
 from coach.engines.base import collect
 from coach.engines.decoding import StopFlag, Stopped, TokenQueue
-from coach.engines.lanes import Cores, Lanes
+from coach.engines.huggingface import HuggingFaceEngine
+from coach.engines.lanes import Cores, Lanes, default_threads
+from coach.engines.weights import Weights
 
 MODELS = ("gemma-3-270m-it", "qwen3-0.6b", "smollm3-3b", "qwen3-4b-instruct-2507", "gemma-3-4b-it")
 PROMPT = (Message("user", "A CV should fit on two pages. Put the most relevant experience first. What about a salary?"),)
@@ -103,3 +105,20 @@ def test_after_a_prompt_the_last_layer_goes_on_with_the_last_token_alone(open_ti
     assert seen == [inputs["input_ids"].shape[1], 1, 1]
     assert one.shape[1] == 1
     assert torch.allclose(whole, last, atol=1e-5)
+
+
+def test_a_model_that_is_opened_while_others_compute_gets_all_threads_too(tiny_models):
+    """What a lane sets for itself is what torch gives threads that start later."""
+    import torch
+
+    default_threads.cache_clear()
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    first = HuggingFaceEngine(Weights("safetensors", tiny_models["qwen3-0.6b"]), dtype="float32")
+    torch.set_num_threads(1)
+    second = HuggingFaceEngine(Weights("safetensors", tiny_models["qwen3-0.6b"]), dtype="float32")
+    torch.set_num_threads(before)
+    default_threads.cache_clear()
+    assert first.at_once == second.at_once == 2
+    first.close()
+    second.close()
