@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[numpy.float32]
 
-PassageKind = Literal["document", "catalogue", "resume"]
+PassageKind = Literal["document", "catalogue", "resume", "own"]
 Outcome = Literal["answered", "no_evidence", "out_of_scope", "blocked"]
 Verdict = Literal["supported", "computed", "quoted"]
 AnswerMode = Literal["write", "quote", "computed", "courtesy"]
@@ -60,6 +60,11 @@ class Passage:
     def document(self) -> str:
         """The id of the document: the part of the passage id before `#`."""
         return self.id.split("#", 1)[0]
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it is of the library: what people hand in is not remembered for the next question."""
+        return self.kind in ("document", "catalogue")
 
 
 @dataclass(frozen=True, slots=True)

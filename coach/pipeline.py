@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -123,6 +123,7 @@ class Coach:
         self._parts = parts
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
+        self._named_turn = threading.Lock()
         self._own = OwnPassages(parts.embedder)
         self._screen = Screen(parts.phrase_embedder or parts.embedder)
 
@@ -316,7 +317,8 @@ class Coach:
 
     def _answer(self, request: Request, cancel: threading.Event, ticket: Ticket | None) -> Iterator[Event]:
         clock = time.perf_counter()
-        found = self.search(request.text, history=request.history, own=request.passages)
+        own = tuple(dataclasses.replace(passage, kind="own") for passage in request.passages)
+        found = self.search(request.text, history=request.history, own=own)
         evidence = dataclasses.replace(found, passages=tuple(map(defuse, found.passages)))
         confidence = score_evidence(evidence)
         retrieve = time.perf_counter() - clock
@@ -333,7 +335,9 @@ class Coach:
             try:
                 for position in ticket.wait(cancel):
                     yield Queued(position)
-                yield from self._write(request, draft, cancel, model)
+                with self._turn_with(model, cancel) as mine:
+                    if mine:
+                        yield from self._write(request, draft, cancel, model)
             except EngineError as error:
                 log.warning("the engine failed: %s", error)
                 notice = (f"The language model stopped before its end. ({error})" if draft.sentences else
@@ -353,6 +357,18 @@ class Coach:
             return
         yield from self._quote(request, draft)
         yield self._finish(draft, "quote", notice)
+
+    @contextmanager
+    def _turn_with(self, model: str, cancel: threading.Event) -> Iterator[bool]:
+        """Hold a model that was named, False when the asker left: one is loaded, and it may not be closed while it answers."""
+        held = False
+        while model and not held and not cancel.is_set():
+            held = self._named_turn.acquire(timeout=0.05)
+        try:
+            yield held or not model
+        finally:
+            if held:
+                self._named_turn.release()
 
     def _named_model(self, request: Request) -> tuple[str, str]:
         """(the model that the request names, "" for the default one; why a named one does not answer)."""
@@ -408,7 +424,7 @@ class Coach:
                 close()
         for span in split_sentences(text[done:]):
             sentence = text[done:][span.start : span.end]
-            if reason == "stop" or _WHOLE.search(sentence):  # not what the token limit or a stop cut off
+            if (reason == "stop" and not enough.is_set()) or _WHOLE.search(sentence):  # not what a limit or a stop cut off
                 yield from self._check(sentence, prepared, request, draft)
         draft.generate = time.perf_counter() - clock - draft.verify
 
@@ -433,9 +449,10 @@ class Coach:
         yield SentenceReady(sentence, draft.cite(sentence))
 
     def _quote(self, request: Request, draft: _Draft) -> Iterator[Event]:
-        quotes = quote.choose_quotes(request.text, draft.evidence.query_vector, self._of_named_role(request.text, draft.evidence),
-                                     self._parts.library_embedder or self._parts.embedder, split_sentences,
-                                     compared=draft.evidence.compared)
+        passages = self._of_named_role(request.text, draft.evidence)
+        library = self._parts.library_embedder if all(passage.is_public for passage in passages) else None
+        quotes = quote.choose_quotes(request.text, draft.evidence.query_vector, passages,
+                                     library or self._parts.embedder, split_sentences, compared=draft.evidence.compared)
         written = [sentence.text for sentence in draft.sentences]
         for item in quotes:
             if written and quote.repeats(item.text, written):

@@ -18,6 +18,7 @@ from typing import Any
 
 from coach.domain import Answer, Profile, Request, SkillLevel
 from coach.engines.huggingface import HuggingFaceEngine
+from coach.engines.lanes import default_threads
 from coach.errors import CoachError, ConfigError, RequestError
 from coach.pipeline import Coach
 
@@ -71,8 +72,8 @@ def run_batch(
     waiting = [row for row in rows if row.id not in done]
     started = time.perf_counter()
     groups = _group(waiting)
-    together = rows_together(coach)  # loads the model here, where torch's threads are still its own choice
-    workers = workers or together
+    default_threads()  # asked before the rows' threads get one each
+    workers = workers or (rows_together(coach) if waiting else 1)
     coach.admission.widen(workers)
     lock = threading.Lock()
     finished = len(rows) - len(waiting)
@@ -80,7 +81,8 @@ def run_batch(
     known = {_key_of_record(record): record for record in done.values() if record.get("outcome") != "error"}
     progress(finished, len(rows))
 
-    with journal.open("a", encoding="utf-8") as file, ThreadPoolExecutor(workers, initializer=_use_one_thread) as pool:
+    initializer = _use_one_thread if workers > 1 else None
+    with journal.open("a", encoding="utf-8") as file, ThreadPoolExecutor(workers, initializer=initializer) as pool:
 
         def work(group: Sequence[Row]) -> None:
             nonlocal finished

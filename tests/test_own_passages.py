@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from coach.domain import Message, Passage, Request
 from coach.pipeline import Coach
+from coach.retrieval.embedder import RecallingEmbedder
+from coach.verify import Verifier
 
 MakeCoach = Callable[..., Coach]
 QUESTION = "When does the reading circle meet?"
@@ -53,3 +56,16 @@ def test_a_written_answer_cites_it_too(make_coach: MakeCoach) -> None:
     answer = coach.ask(Request(QUESTION, passages=(NOTE,), history=(Message("user", "Hi"), Message("assistant", "Hello"))))
     assert answer.mode == "write"
     assert answer.citations[0].id == NOTE.id
+
+
+def test_it_is_not_remembered_for_the_next_question(make_coach: MakeCoach) -> None:
+    """What a server notes, or a client hands in, leaves the memory with its answer; what the library says may stay."""
+    for mode in ("quote", "write"):
+        coach = make_coach(mode=mode, evidence_threshold=0.5)
+        library = RecallingEmbedder(coach.embedder)
+        parts = coach._parts
+        coach._parts = dataclasses.replace(parts, library_embedder=library, verifier=Verifier(coach.embedder, library=library))
+        assert coach.ask(Request(QUESTION, passages=(NOTE,))).outcome == "answered"
+        assert "Monday" not in f"{list(library._known)} {list(coach._parts.verifier._prepared)}"
+        assert coach.ask(Request("What is data drift?")).outcome == "answered"
+        assert library._known

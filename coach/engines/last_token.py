@@ -15,14 +15,14 @@ class LastTokenOnly:
     """Spares the last layer's feed-forward part all tokens but the last, in the thread that asks for it and in no other.
 
     Keys and values of that layer are computed before, for every token. Of the multiplications of a prompt it saves 3.7 %
-    with 24 layers and 2.5 % with 36. A model whose last layer has no `mlp` is left as it is.
+    with 24 layers and 2.5 % with 36. A model whose last layer has no plain `mlp` is left as it is.
     """
 
     def __init__(self, model: Any) -> None:
         self._local = threading.local()
         layers = getattr(model.get_decoder(), "layers", None)
         part = getattr(layers[-1], "mlp", None) if layers else None
-        if part is not None:
+        if part is not None and hasattr(part, "down_proj"):  # not one that returns more than states, as mixtures of experts do
             part.register_forward_pre_hook(self._before)
             part.register_forward_hook(self._after)
 

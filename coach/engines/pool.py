@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class NamedModels:
     """Opens models by name beside the default one. The last one stays loaded until another is asked for.
 
-    Ask for an engine only while you hold the turn of coach/admission.py, so that none is closed while it generates.
+    Ask for an engine only while nobody else does or uses one (Coach sees to it), so that none is closed while it generates.
     """
 
     def __init__(self, settings: Settings, catalogue: Catalogue, progress: Progress | None = None) -> None:

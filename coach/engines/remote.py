@@ -75,8 +75,12 @@ class RemoteEngine:
 
     @property
     def at_once(self) -> int:
-        """What a server batches without trouble."""
-        return BATCH_CONCURRENCY
+        """Several for vLLM, which batches them; one for servers that may let a second request wait without a sign."""
+        try:
+            self._describe()
+        except EngineError:
+            return 1
+        return BATCH_CONCURRENCY if self._counting == self._count_vllm else 1
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exact where the server can count (vLLM, llama.cpp); otherwise an estimate that errs on the high side."""

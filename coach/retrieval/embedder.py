@@ -127,7 +127,7 @@ class RecallingEmbedder:
         known.update(zip(new, self._embedder.embed_documents(new), strict=True))
         with self._lock:
             for text in known:
-                self._known[text] = known[text]
+                self._known[text] = known[text].copy()  # a row would keep the whole batch alive
                 self._known.move_to_end(text)
             while len(self._known) > self._most:
                 self._known.popitem(last=False)

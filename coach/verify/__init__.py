@@ -86,7 +86,7 @@ class Verifier:
                if passage not in known and (spans := tuple(split_sentences(passage.text)))]
         texts = [tuple(passage.text[s.start : s.end] for s in spans) for passage, spans in new]
         wholes = [f"{passage.title}. {passage.heading}. {passage.text}" for passage, _ in new]
-        embedder = self._library if all(_is_public(passage) for passage, _ in new) else self._embedder
+        embedder = self._library if all(passage.is_public for passage, _ in new) else self._embedder
         references = _embed(embedder, list(zip(wholes, texts, strict=True))) if new else []
         for (passage, spans), reference in zip(new, references, strict=True):
             known[passage] = PassageEvidence(passage, spans, reference, find_facts(reference.text, self._names),
@@ -96,7 +96,7 @@ class Verifier:
 
     def _remember(self, prepared: dict[Passage, PassageEvidence]) -> None:
         """Keep what the library says for the next question, never what a person handed in."""
-        public = {passage: found for passage, found in prepared.items() if _is_public(passage)}
+        public = {passage: found for passage, found in prepared.items() if passage.is_public}
         recent = {passage: found for passage, found in self._prepared.items() if passage not in public} | public
         self._prepared = dict(islice(recent.items(), max(0, len(recent) - REMEMBERED), None))
 
@@ -197,10 +197,6 @@ def _is_denied(claim: _Claim, evidence: PassageEvidence, spans: Sequence[Span]) 
     return (any(contradicts(claim.text, text) for text in (*cited_parts, *evidence.reference.pieces))
             or exaggerates(claim.text, f"{evidence.about} {evidence.passage.text}")
             or says_the_opposite(claim.text, cited))
-
-
-def _is_public(passage: Passage) -> bool:
-    return passage.kind in ("document", "catalogue")
 
 
 def _embed(embedder: Embedder, texts: Sequence[tuple[str, Sequence[str]]]) -> list[Reference]:

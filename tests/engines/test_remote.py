@@ -199,7 +199,9 @@ def test_counts_with_vllm_and_llama_cpp_routes_and_refuses_what_does_not_fit(stu
     assert not stub.asked()
     stub.answers["POST /apply-template"] = status(200, {"prompt": "<s>Hello?"})
     stub.answers["POST /tokenize"] = status(200, {"tokens": [1, 2, 3]})
-    assert RemoteEngine(stub.url).count_tokens(ASK) == 3
+    llama_cpp = RemoteEngine(stub.url)
+    assert llama_cpp.count_tokens(ASK) == 3
+    assert (vllm.at_once, llama_cpp.at_once) == (8, 1)
     assert stub.asked("/tokenize")[-1] == {"content": "<s>Hello?", "add_special": True, "parse_special": True}
 
 
