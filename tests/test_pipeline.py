@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from coach.app import build
 from coach.domain import (
     Answer,
     Attachment,
+    Delta,
+    Finished,
     GenerationOptions,
     Message,
     Profile,
@@ -21,6 +24,7 @@ from coach.domain import (
     Retrieved,
     SentenceReady,
     SkillLevel,
+    Usage,
 )
 from coach.engines.scripted import ScriptedEngine
 from coach.errors import (
@@ -377,9 +381,6 @@ def test_one_generation_runs_at_a_time(make_coach: MakeCoach) -> None:
     assert len({answer.id for answer in answers}) == 6
 
 
-# -- the prompt --------------------------------------------------------------------------------------------------------
-
-
 def test_as_many_are_answered_side_by_side_as_the_engine_can(make_coach: MakeCoach) -> None:
     together = threading.Barrier(2, timeout=20)  # nobody passes alone
 
@@ -394,6 +395,71 @@ def test_as_many_are_answered_side_by_side_as_the_engine_can(make_coach: MakeCoa
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda user: coach.ask(Request(DRIFT, user=user)), "AB"))
     assert {answer.mode for answer in answers} == {"write"}
+
+
+def test_a_named_model_is_not_changed_while_it_answers(make_coach: MakeCoach) -> None:
+    """One named model is loaded: asking for the next one closes it."""
+    asked: list[str] = []
+    answering, go_on = threading.Event(), threading.Event()
+
+    def script(messages: Sequence[Message]) -> str:
+        answering.set()
+        assert go_on.wait(20)
+        return SUPPORTED
+
+    class Named:
+        def default(self) -> str:
+            return ""
+
+        def refuse(self, name: str) -> str:
+            return ""
+
+        def mode(self, name: str) -> str:
+            return "write"
+
+        def engine(self, name: str) -> ScriptedEngine:
+            asked.append(name)
+            return ScriptedEngine(script)
+
+        def close(self) -> None:
+            pass
+
+    coach = make_coach(SUPPORTED)
+    coach._parts = dataclasses.replace(coach._parts, models=Named())
+    coach.admission.widen(2)
+    left = threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(coach.ask, Request(DRIFT, user="A", model="one"))
+        assert answering.wait(20)
+        leaver = pool.submit(coach.ask, Request(DRIFT, user="B", model="two"), cancel=left)
+        while coach.admission.state.running < 2:
+            assert not wait([leaver], timeout=0.01).done
+        left.set()
+        assert leaver.result(20).notice == "Stopped."
+        assert asked == ["one"]
+        second = pool.submit(coach.ask, Request(DRIFT, user="B", model="two"))
+        assert not wait([second], timeout=0.3).done
+        assert asked == ["one"]
+        go_on.set()
+        assert [answer.result(20).mode for answer in (first, second)] == ["write"] * 2
+    assert asked == ["one", "two"]
+
+
+def test_what_a_stop_cut_off_is_not_shown_though_the_engine_had_ended(make_coach: MakeCoach) -> None:
+    cancel = threading.Event()
+
+    class Ended(ScriptedEngine):
+        def stream(self, messages: Any, options: Any, cancelled: Any = None) -> Any:
+            yield Delta(f"{SUPPORTED} {SECOND} Data drift is a change of the input")
+            cancel.set()
+            yield Delta(" distribution after the first deployment of cats.")
+            yield Finished("stop", Usage(1, 1))
+
+    answer = make_coach(Ended()).ask(DRIFT, cancel=cancel)
+    assert [sentence.text for sentence in answer.sentences] == [SUPPORTED, SECOND]
+
+
+# -- the prompt --------------------------------------------------------------------------------------------------------
 
 
 def test_the_model_is_shown_the_passages_the_profile_and_the_talk(make_coach: MakeCoach) -> None:

@@ -48,7 +48,7 @@ def test_rows_go_to_the_lane_with_the_fewest(open_tiny):
     assert len(lanes) == 2
     hold = threading.Event()
     for lane in lanes._lanes:
-        lane.worker.submit(hold.wait)
+        lane.worker.submit(hold.wait, 20)
     rows = [engine._row(engine._encode(PROMPT, OPTIONS), OPTIONS, StopFlag(), TokenQueue()) for _ in range(6)]
     for row in rows:
         lanes.add(row)
